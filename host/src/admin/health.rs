@@ -1,0 +1,55 @@
+//! Whether Leverframe itself is well, and what became of its configuration file.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::server::Shared;
+use crate::config::{ReloadError, ReloadStatus};
+
+/// `GET /health`: 200 whenever requests are served. A file that could not be reloaded does not make it unhealthy, since
+/// the last good one serves; it shows as `config`.
+pub(super) async fn health(State(shared): State<Shared>) -> Json<Value> {
+    let served = shared.served();
+    let config = if shared.reload.borrow().last_error.is_some() { "stale" } else { "current" };
+    Json(json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "workers": shared.metrics.len(),
+        "listeners": served.listeners.iter().map(|(name, at)| (name.to_string(), json!(at))).collect::<serde_json::Map<_, _>>(),
+        "clusters": served.clusters.len(),
+        "config": config,
+    }))
+}
+
+/// `GET /api/config`: when the configuration that serves was loaded, and why the file as it is now does not serve.
+pub(super) async fn config(State(shared): State<Shared>) -> Json<Value> {
+    Json(reload(&shared.reload.borrow()))
+}
+
+fn reload(status: &ReloadStatus) -> Value {
+    let last_error = status.last_error.as_ref().map(|failure| {
+        let mistakes = match &failure.error {
+            ReloadError::Config(errors) => errors
+                .iter()
+                .map(|mistake| {
+                    json!({
+                        "path": mistake.path,
+                        "line": mistake.line,
+                        "column": mistake.column,
+                        "message": mistake.message,
+                        "advice": mistake.advice,
+                    })
+                })
+                .collect(),
+            ReloadError::Apply(reason) => vec![json!({ "message": reason })],
+        };
+        json!({ "at": failure.at.to_string(), "message": failure.error.to_string(), "mistakes": mistakes })
+    });
+    json!({
+        "generation": status.generation,
+        "loaded_at": status.loaded_at.to_string(),
+        "warnings": status.warnings,
+        "last_error": last_error,
+    })
+}

@@ -1,0 +1,40 @@
+//! `GET /metrics`: all figures, as text for Prometheus or as JSON for everyone else.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::problem::Problem;
+use super::server::Shared;
+use crate::observe::{PROMETHEUS_TYPE, Sources, collect, to_json, to_prometheus};
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    format: Option<String>,
+}
+
+/// JSON when the query says `format=json`, or when it says nothing and `Accept` asks for JSON.
+pub(super) async fn metrics(
+    State(shared): State<Shared>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let json = match wanted.format.as_deref() {
+        Some("json") => true,
+        Some("prometheus" | "text") => false,
+        Some(other) => {
+            return Err(Problem::bad_request(format!("format is `prometheus` or `json`, not `{other}`")));
+        }
+        None => accept.contains("application/json"),
+    };
+    let (served, traffic, guests) = (shared.served(), shared.traffic(), shared.supervisor.shared().await);
+    let plugins = shared.supervisor.registry();
+    let families = collect(&Sources { served: &served, traffic: &traffic, plugins, shared: &guests });
+    Ok(match json {
+        true => Json(to_json(&families)).into_response(),
+        false => ([(header::CONTENT_TYPE, PROMETHEUS_TYPE)], to_prometheus(families)).into_response(),
+    })
+}

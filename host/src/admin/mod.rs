@@ -1,0 +1,12 @@
+//! The admin API: what operators ask and tell. Reads snapshots and gives commands to the other folders; holds no state of
+//! its own. Bound to its own address, on the control runtime, so that traffic does not stand in its way.
+
+mod clusters;
+mod health;
+mod metrics;
+mod plugins;
+mod problem;
+mod server;
+mod strategy;
+
+pub use server::{Server, Shared};

@@ -1,0 +1,86 @@
+//! The composition root: the one place that knows everyone. It starts the workers, the plugins, the watchers and the
+//! admin API, and ends them in the reverse order so that nothing is lost.
+
+mod fleet;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::admin;
+use crate::config::{Config, Overrides, Reloader};
+use crate::observe::Served;
+use crate::plugin::{Folder, PluginEngine, Supervisor};
+use crate::proxy::Worker;
+use crate::routing::Seats;
+use fleet::Fleet;
+
+/// A running Leverframe.
+pub struct App {
+    fleet: Arc<Mutex<Fleet>>,
+    served: watch::Receiver<Arc<Served>>,
+    background: JoinSet<()>,
+}
+
+impl App {
+    /// Starts everything that a configuration file says. When this returns, requests are answered.
+    ///
+    /// # Errors
+    ///
+    /// What an operator must put right first: a mistake in the file, a port in use, a plugin that is not there.
+    pub async fn start(path: PathBuf, overrides: Overrides) -> anyhow::Result<Self> {
+        let reloader = Reloader::load(&path, &overrides)?;
+        let config = reloader.config();
+        let engine = Arc::new(PluginEngine::new(config.plugins.cache.as_deref())?);
+
+        let (tell_lost, lost) = mpsc::unbounded_channel();
+        let spawn = |number| Worker::spawn(number, tell_lost.clone());
+        let workers = (0..config.workers.get()).map(spawn).collect::<Result<Vec<_>, _>>()?;
+        let seats = Seats::new(workers.iter().map(crate::proxy::WorkerHandle::seats).collect());
+        let supervisor = Arc::new(Supervisor::new(engine, seats, config.plugins.clone()));
+
+        let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&supervisor).run(lost));
+        if let Some(folder) = &config.plugins.folder {
+            let mut folder = Folder::new(folder.clone(), Arc::clone(&supervisor));
+            folder.load().await;
+            background.spawn(folder.watch());
+        }
+
+        let metrics = workers.iter().map(|worker| Arc::clone(worker.metrics())).collect();
+        let nothing = Served::nothing(Arc::clone(&config));
+        let (publish, served) = watch::channel(Arc::new(nothing));
+        let shared = admin::Shared {
+            supervisor: Arc::clone(&supervisor),
+            metrics,
+            served: served.clone(),
+            reload: reloader.status(),
+        };
+        let mut fleet = Fleet::new(workers, supervisor, publish, shared);
+        if let Err(reason) = fleet.apply(config).await {
+            fleet.stop().await;
+            anyhow::bail!(reason);
+        }
+        let fleet = Arc::new(Mutex::new(fleet));
+        let follower = Arc::clone(&fleet);
+        background.spawn(reloader.run(move |config| apply(Arc::clone(&follower), config)));
+        Ok(Self { fleet, served, background })
+    }
+
+    /// What is being served at this moment.
+    pub fn served(&self) -> Arc<Served> {
+        Arc::clone(&self.served.borrow())
+    }
+
+    /// Takes no more connections, finishes what is under way within the configured time, and ends everything.
+    pub async fn stop(mut self) {
+        self.background.shutdown().await;
+        self.fleet.lock().await.stop().await;
+    }
+}
+
+async fn apply(fleet: Arc<Mutex<Fleet>>, config: Arc<Config>) -> Result<(), String> {
+    fleet.lock().await.apply(config).await
+}

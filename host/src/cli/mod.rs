@@ -1,0 +1,115 @@
+//! The command line: what a person types, turned into calls of the library. Only here is anything printed.
+
+mod check;
+mod demo;
+mod plugin_check;
+mod plugin_new;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{CONFIG_VARIABLE, DEFAULT_FILE, Overrides};
+use crate::observe::{LogFormat, start_logs};
+
+pub use plugin_new::{Created, NewPluginError, create as create_plugin};
+
+/// A programmable HTTP and SQL load balancer: WebAssembly components decide, the host guarantees.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true, arg_required_else_help = true)]
+struct Arguments {
+    /// How the log is written to standard error.
+    #[arg(long, global = true, value_enum, default_value = "text", env = "LEVERFRAME_LOG_FORMAT")]
+    log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or a list of `module=level`.
+    #[arg(long, global = true, default_value = "info", env = "LEVERFRAME_LOG")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve what a configuration file says, and follow its edits.
+    Run(ConfigFile),
+    /// Check a configuration file, the plugins that it uses, and whether its endpoints can be reached. Serves nothing.
+    Check(ConfigFile),
+    /// Serve five demo nodes on this machine, with nothing else installed.
+    Demo,
+    /// Make or check a plugin.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE", default_value = DEFAULT_FILE, env = CONFIG_VARIABLE)]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Make a crate for a routing strategy of your own, in a new folder here.
+    New {
+        /// The plugin's name: letters, digits and hyphens.
+        name: String,
+    },
+    /// Check a component: its world, imports and size, one dry run, and what a pick costs.
+    Check {
+        /// The `.wasm` file.
+        file: PathBuf,
+        /// Its configuration, as a JSON object.
+        #[arg(long, value_name = "JSON", default_value = "{}")]
+        config: String,
+    },
+}
+
+/// Runs what was typed.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Plugin(PluginCommand::New { name }) => plugin_new::run(&name),
+        Command::Plugin(PluginCommand::Check { file, config }) => plugin_check::run(&file, &config),
+        serving => {
+            start_logs(arguments.log_format, &arguments.log);
+            serve(serving)
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(command: Command) -> anyhow::Result<()> {
+    let overrides = Overrides::from_environment(|name| std::env::var_os(name));
+    control_runtime()?.block_on(async {
+        match command {
+            Command::Run(file) => run::run(file.config, overrides).await,
+            Command::Check(file) => check::run(&file.config, &overrides).await,
+            Command::Demo => demo::run(overrides).await,
+            Command::Plugin(_) => Ok(()),
+        }
+    })
+}
+
+/// The runtime of everything but the data path. Two threads: one to stay responsive while the other is busy.
+fn control_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()
+}
+
+#[allow(clippy::print_stdout, reason = "the answer to a command")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[allow(clippy::print_stderr, reason = "why a command failed")]
+fn complain(text: &str) {
+    eprintln!("leverframe: {text}");
+}

@@ -1,0 +1,116 @@
+//! Listeners: where clients connect, and what they may send.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::super::defaults;
+use super::super::document::At;
+use super::super::file;
+use super::super::overrides::{ADDRESS_VARIABLE, Overrides};
+use super::super::problems::{Problems, Reported, Unique};
+use super::super::settings::{Limits, Listener};
+use super::{name, route, socket_address};
+use crate::model::ListenerName;
+
+/// The least that hyper reads a head into; it does not take less.
+const LEAST_HEADER_BYTES: u64 = 8 << 10;
+
+/// A head over this is an attack or a mistake, and each connection may take as much.
+const MOST_HEADER_BYTES: u64 = 16 << 20;
+
+/// Compiles all listeners. `clusters` are the names that routes may use.
+pub(super) fn all(
+    files: Vec<file::Listener>,
+    clusters: &BTreeSet<String>,
+    overrides: &Overrides,
+    problems: &mut Problems<'_>,
+) -> Result<Vec<Listener>, Reported> {
+    let at = At::root().key("listener");
+    if files.is_empty() {
+        // Also what an editor leaves for a moment when it empties the file before it writes.
+        return Err(match problems.spoiled(&at) {
+            Some(reported) => reported,
+            None => problems.advise(&at, "there is none", "add [[listener]] with an address and a [[listener.route]]"),
+        });
+    }
+    let mut names = Unique::new("name");
+    let mut addresses = Unique::new("address");
+    let mut listeners = Vec::new();
+    for (nth, file) in files.into_iter().enumerate() {
+        let at = at.index(nth);
+        if let Some(reported) = problems.spoiled(&at) {
+            listeners.push(Err(reported));
+            continue;
+        }
+        let override_address = overrides.address.as_deref().filter(|_| nth == 0);
+        let listener = one(file, &at, (clusters, override_address), problems).and_then(|listener| {
+            names.claim(listener.name.clone(), &at.key("name"), problems)?;
+            // Port 0 is a new port each time.
+            if listener.address.port() != 0 {
+                addresses.claim(listener.address, &at.key("address"), problems)?;
+            }
+            Ok(listener)
+        });
+        listeners.push(listener);
+    }
+    listeners.into_iter().collect()
+}
+
+fn one(
+    file: file::Listener,
+    at: &At,
+    (clusters, override_address): (&BTreeSet<String>, Option<&str>),
+    problems: &mut Problems<'_>,
+) -> Result<Listener, Reported> {
+    let text = file.address;
+    let address = address(text.as_deref(), at, override_address, problems);
+    let name = match (file.name, &address) {
+        (Some(given), _) => name(Some(&given), "", (ListenerName::new, at), problems),
+        // The name follows the file, so that it stays when the environment moves the listener.
+        (None, Ok(address)) => {
+            name(None, &text.unwrap_or_else(|| address.to_string()), (ListenerName::new, at), problems)
+        }
+        (None, Err(reported)) => Err(*reported),
+    };
+    let limits = limits(file.limits, &at.key("limits"), problems);
+    let routes = route::all(file.route, &at.key("route"), clusters, problems);
+    Ok(Listener {
+        name: name?,
+        address: address?,
+        routes: routes?,
+        limits: limits?,
+        header_timeout: file.header_timeout.map_or(defaults::HEADER_TIMEOUT, |period| period.0),
+        keep_alive_timeout: file.keep_alive_timeout.map_or(defaults::KEEP_ALIVE_TIMEOUT, |period| period.0),
+    })
+}
+
+fn address(
+    text: Option<&str>,
+    at: &At,
+    over: Option<&str>,
+    problems: &mut Problems<'_>,
+) -> Result<SocketAddr, Reported> {
+    if let Some(text) = over {
+        return socket_address(text).map_err(|wrong| problems.variable(ADDRESS_VARIABLE, wrong.message, wrong.advice));
+    }
+    let at = at.key("address");
+    let text = problems.required(text, &at, "say where clients connect: address = \"0.0.0.0:8080\"")?;
+    socket_address(text).map_err(|wrong| problems.advise(&at, wrong.message, wrong.advice))
+}
+
+fn limits(file: file::Limits, at: &At, problems: &mut Problems<'_>) -> Result<Limits, Reported> {
+    let default = Limits::default();
+    let header_bytes = match file.header_bytes {
+        None => Ok(default.header_bytes),
+        Some(size) if (LEAST_HEADER_BYTES..=MOST_HEADER_BYTES).contains(&size.0) => Ok(size.0 as usize),
+        Some(size) => {
+            Err(problems.report(&at.key("header_bytes"), format!("{} bytes is not from 8KiB to 16MiB", size.0)))
+        }
+    };
+    Ok(Limits {
+        headers: file.headers.map_or(default.headers, |headers| headers.count()),
+        header_bytes: header_bytes?,
+        body_bytes: file.body_bytes.map(|size| size.0),
+        connections: file.connections.map_or(default.connections, |connections| connections.count()),
+    })
+}

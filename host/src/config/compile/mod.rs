@@ -1,0 +1,145 @@
+//! From the file's types to the program's, with every mistake of meaning at once: each part is compiled whether or not
+//! the one before it could be. One file for each part of the configuration.
+
+mod cluster;
+mod listener;
+mod plugins;
+mod route;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use super::defaults;
+use super::document::At;
+use super::file::{Admin as FileAdmin, File, WorkerCount};
+use super::overrides::{ADMIN_ADDRESS_VARIABLE, Overrides, WORKERS_VARIABLE};
+use super::problems::{Problems, Reported};
+use super::settings::{Admin, Config, Listener};
+use super::units::Switch;
+use crate::model::NameError;
+
+/// What matters besides the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surroundings<'a> {
+    /// The folder that the file is in: relative paths start there.
+    pub(super) folder: &'a Path,
+    /// What the environment says.
+    pub(super) overrides: &'a Overrides,
+}
+
+/// Compiles the file.
+pub(super) fn compile(file: File, around: Surroundings<'_>, problems: &mut Problems<'_>) -> Result<Config, Reported> {
+    let root = At::root();
+    // By name, so that a cluster with a mistake in it is not unknown as well.
+    let names: BTreeSet<String> = file.cluster.keys().cloned().collect();
+    let workers = workers(file.workers, around.overrides, problems);
+    let listeners = listener::all(file.listener, &names, around.overrides, problems);
+    let clusters = cluster::all(file.cluster, &root.key("cluster"), problems);
+    let plugins = plugins::compile(file.plugins, around, problems);
+    let admin = admin(file.admin, around.overrides, problems);
+    let (listeners, admin) = (listeners?, admin?);
+    apart(&listeners, &admin, problems)?;
+    Ok(Config {
+        workers: workers?,
+        shutdown_timeout: file.shutdown_timeout.map_or(defaults::SHUTDOWN_TIMEOUT, |period| period.0),
+        listeners,
+        clusters: clusters?,
+        plugins: plugins?,
+        admin,
+    })
+}
+
+fn workers(
+    file: Option<WorkerCount>,
+    overrides: &Overrides,
+    problems: &mut Problems<'_>,
+) -> Result<NonZeroUsize, Reported> {
+    let count = match &overrides.workers {
+        None => file,
+        Some(text) => match text.trim().parse().ok().and_then(WorkerCount::new) {
+            Some(count) => Some(count),
+            None => {
+                let message = format!("`{text}` is no number of workers");
+                return Err(problems.variable(WORKERS_VARIABLE, message, "a whole number from 1 to 1024"));
+            }
+        },
+    };
+    Ok(count.and_then(|count| NonZeroUsize::new(count.count())).unwrap_or_else(defaults::workers))
+}
+
+fn admin(file: FileAdmin, overrides: &Overrides, problems: &mut Problems<'_>) -> Result<Admin, Reported> {
+    let at = At::root().key("admin").key("address");
+    let address = match (&overrides.admin_address, file.address) {
+        (Some(text), _) => Some(
+            socket_address(text)
+                .map_err(|wrong| problems.variable(ADMIN_ADDRESS_VARIABLE, wrong.message, wrong.advice))?,
+        ),
+        (None, Switch::Off) => None,
+        (None, Switch::Default) => Some(defaults::ADMIN_ADDRESS),
+        (None, Switch::To(text)) => {
+            Some(socket_address(&text).map_err(|wrong| problems.advise(&at, wrong.message, wrong.advice))?)
+        }
+    };
+    Ok(Admin { address })
+}
+
+/// Operators and clients cannot share a socket.
+fn apart(listeners: &[Listener], admin: &Admin, problems: &mut Problems<'_>) -> Result<(), Reported> {
+    let taken = |address: &SocketAddr| listeners.iter().find(|listener| listener.address == *address);
+    match admin.address.filter(|address| address.port() != 0).as_ref().and_then(taken) {
+        None => Ok(()),
+        Some(listener) => Err(problems.advise(
+            &At::root().key("admin").key("address"),
+            format!("the address `{}` is taken by the listener `{}`", listener.address, listener.name),
+            "give the admin API a port of its own",
+        )),
+    }
+}
+
+/// A text that is no address to listen on.
+#[derive(Debug)]
+struct NoSocketAddress {
+    message: String,
+    advice: String,
+}
+
+/// Reads an address to listen on.
+fn socket_address(text: &str) -> Result<SocketAddr, NoSocketAddress> {
+    text.trim().parse().map_err(|_| {
+        let port = text.rsplit(':').next().unwrap_or_default();
+        let every = text.strip_prefix(':').unwrap_or(text);
+        let advice = if port.parse::<u16>().is_err() {
+            "an IP address and a port, as in `0.0.0.0:8080` or `[::]:8080`".to_owned()
+        } else if every == port || text.starts_with("*:") {
+            format!("to listen on every interface write `0.0.0.0:{port}`")
+        } else if text.starts_with("localhost:") {
+            format!("an IP address, not a name: write `127.0.0.1:{port}`")
+        } else {
+            "an IP address, not a name, as in `0.0.0.0:8080` or `[::]:8080`".to_owned()
+        };
+        NoSocketAddress { message: format!("`{text}` is no address to listen on"), advice }
+    })
+}
+
+/// The name of what has none: its address, without the brackets of IPv6, which a name cannot hold.
+fn name_from_address(address: &str) -> String {
+    address.replace(['[', ']'], "")
+}
+
+/// Takes a name: the given one, or what the address gives.
+fn name<N>(
+    given: Option<&str>,
+    address: &str,
+    (new, at): (impl Fn(&str) -> Result<N, NameError>, &At),
+    problems: &mut Problems<'_>,
+) -> Result<N, Reported> {
+    match given {
+        Some(text) => new(text).map_err(|wrong| problems.report(&at.key("name"), wrong)),
+        None => new(&name_from_address(address)).map_err(|wrong| {
+            let message = format!("the address does not do as a name: {wrong}");
+            problems.advise(at, message, "give it a name: name = \"...\"")
+        }),
+    }
+}

@@ -1,0 +1,39 @@
+//! The configuration: from a TOML file and a few environment variables to values that cannot be wrong.
+//!
+//! There are two sets of types. `file` is the file as written: private, read with serde, every unknown key refused.
+//! `settings` is what the rest of the program holds: no serde, nothing left to check. `read` makes the first, `compile`
+//! turns it into the second, and both go on after a mistake, so that one run names every mistake in the file with its
+//! path, its line and what to write instead.
+//!
+//! [`Reloader`] follows the file while the program runs. Whether a new configuration can be put to work is not decided
+//! here but by the `apply` that the application passes in; whatever fails, the last good configuration stays.
+//!
+//! Nothing here opens a socket, starts a plugin or reads the environment by itself.
+
+mod compile;
+mod defaults;
+mod document;
+mod error;
+mod file;
+mod load;
+mod overrides;
+mod problems;
+mod read;
+mod reload;
+mod settings;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{ConfigError, ConfigErrors};
+pub use load::{load, parse};
+pub use overrides::{
+    ADDRESS_VARIABLE, ADMIN_ADDRESS_VARIABLE, CONFIG_VARIABLE, DEFAULT_FILE, Overrides, PLUGINS_VARIABLE,
+    WORKERS_VARIABLE,
+};
+pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader};
+pub use settings::{
+    Admin, Cluster, Config, HostMatch, Limits, Listener, PathMatch, PluginLimits, Plugins, Pool, Route, RouteMatch,
+    StrategySpec, Timeouts,
+};

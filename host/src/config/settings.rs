@@ -1,0 +1,192 @@
+//! The program's configuration: types that cannot be wrong. No serde, no file paths into TOML; whoever holds a `Config`
+//! need not check anything again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::model::{ClusterName, EndpointSpec, ListenerName, PluginName};
+
+/// All of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// How many data-path threads run. Fixed for the life of the process.
+    pub workers: NonZeroUsize,
+    /// How long a shutdown waits for requests in flight.
+    pub shutdown_timeout: Duration,
+    /// Where clients connect; their names and addresses are distinct.
+    pub listeners: Vec<Listener>,
+    /// What requests are sent to. Every route names one of these.
+    pub clusters: BTreeMap<ClusterName, Cluster>,
+    /// The plugin folder and the limits that plugins live under.
+    pub plugins: Plugins,
+    /// Where operators connect.
+    pub admin: Admin,
+}
+
+/// A socket that clients connect to, and where its requests go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// Unique.
+    pub name: ListenerName,
+    /// Unique.
+    pub address: SocketAddr,
+    /// No two of them can both be the best match of one request.
+    pub routes: Vec<Route>,
+    /// What a client may send.
+    pub limits: Limits,
+    /// How long a client may take to send a request's headers.
+    pub header_timeout: Duration,
+    /// How long a connection may stay idle between requests.
+    pub keep_alive_timeout: Duration,
+}
+
+/// What a client may send before it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Headers of one request.
+    pub headers: usize,
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// Bytes of a request's body; none is no limit.
+    pub body_bytes: Option<u64>,
+    /// Connections open at a time, over all workers.
+    pub connections: usize,
+}
+
+/// Sends the requests that match to a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Which requests.
+    pub matches: RouteMatch,
+    /// Where to.
+    pub cluster: ClusterName,
+}
+
+/// What a request must look like. An exact host goes before a wildcard, a longer wildcard before a shorter one; then an
+/// exact path before a prefix, a longer prefix before a shorter one; then more headers before fewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteMatch {
+    /// The host.
+    pub host: HostMatch,
+    /// The path.
+    pub path: PathMatch,
+    /// Headers that must have these very values.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Which hosts match; always in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HostMatch {
+    /// Every host, and requests that name none.
+    Any,
+    /// Every host below a domain: `example.com` for `*.example.com`.
+    Below(String),
+    /// This host.
+    Exact(String),
+}
+
+/// Which paths match; always beginning with `/`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PathMatch {
+    /// The path itself and everything below it: `/api` matches `/api` and `/api/x`, not `/apis`.
+    Prefix(String),
+    /// This path.
+    Exact(String),
+}
+
+/// Endpoints that can stand in for each other, and how one is chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cluster {
+    /// Unique.
+    pub name: ClusterName,
+    /// Who chooses.
+    pub strategy: StrategySpec,
+    /// The endpoints that the file names; names and addresses are distinct.
+    pub endpoints: Vec<EndpointSpec>,
+    /// How connections are kept.
+    pub pool: Pool,
+    /// How long an endpoint may take.
+    pub timeouts: Timeouts,
+    /// Attempts at one request when no connection can be made, the first included.
+    pub attempts: u32,
+}
+
+/// A plugin and its configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrategySpec {
+    /// Which plugin.
+    pub plugin: PluginName,
+    /// The configuration table, as JSON text.
+    pub config: String,
+}
+
+/// How connections to the endpoints of a cluster are kept, for each worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Idle connections kept to one endpoint.
+    pub max_idle: usize,
+    /// How long a connection is kept idle.
+    pub idle_timeout: Duration,
+    /// Connections open to one endpoint at a time; none is no limit.
+    pub max_connections: Option<usize>,
+}
+
+/// How long an endpoint may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To accept a connection.
+    pub connect: Duration,
+    /// From the sent request to the head of the response.
+    pub response_header: Duration,
+    /// Between two pieces of a body, in either direction.
+    pub idle_stream: Duration,
+}
+
+/// Where plugins come from, and the limits that each lives under.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plugins {
+    /// The drop-in folder; none when there is no such folder to watch.
+    pub folder: Option<PathBuf>,
+    /// Where compiled code is kept between runs; none keeps nothing.
+    pub cache: Option<PathBuf>,
+    /// The limits of a plugin that has none of its own.
+    pub limits: PluginLimits,
+    /// Limits by plugin.
+    pub overrides: BTreeMap<PluginName, PluginLimits>,
+}
+
+impl Plugins {
+    /// The limits that a plugin lives under.
+    pub fn limits_of(&self, plugin: &PluginName) -> PluginLimits {
+        self.overrides.get(plugin).copied().unwrap_or(self.limits)
+    }
+}
+
+/// What one instance of a plugin may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// For `pick` and `on-outcome`.
+    pub pick_deadline: Duration,
+    /// For every other call.
+    pub call_deadline: Duration,
+    /// Linear memory, in bytes.
+    pub memory_bytes: usize,
+    /// Elements in its tables.
+    pub table_elements: usize,
+    /// Bytes of shared state, over all instances.
+    pub state_bytes: usize,
+    /// The size of the `.wasm` file.
+    pub file_bytes: u64,
+}
+
+/// Where operators connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// The address; none serves no admin API.
+    pub address: Option<SocketAddr>,
+}

@@ -1,0 +1,107 @@
+//! Which routes tie, and what hosts and paths are.
+
+use super::super::{HostMatch, PathMatch, RouteMatch};
+use super::{config, mistakes, parsed};
+
+/// A text with these routes, each the inside of a table.
+fn with_routes(routes: &[&str]) -> String {
+    let routes: String = routes.iter().map(|route| format!("[[listener.route]]\ncluster = 'web'\n{route}\n")).collect();
+    format!("[[listener]]\naddress = '127.0.0.1:1'\n{routes}[cluster.web]\nendpoints = ['a:1']\n")
+}
+
+fn matches(route: &str) -> RouteMatch {
+    config(&with_routes(&[route])).listeners[0].routes[0].matches.clone()
+}
+
+#[test]
+fn routes_that_one_request_could_take_both_are_refused() {
+    let ties = [
+        ["", ""],
+        ["", "host = '*'"],
+        ["", "path_prefix = '/'"],
+        ["path = '/a'", "path = '/a'"],
+        ["path_prefix = '/a'", "path_prefix = '/a/'"],
+        ["host = 'a.example'", "host = 'A.Example'"],
+        ["host = '*.example'", "host = '*.EXAMPLE'"],
+        ["headers = { x = '1' }", "headers = { X = '1' }"],
+        ["headers = { x = '1' }", "headers = { y = '1' }"],
+        ["headers = { x = '1', y = '1' }", "headers = { x = '1', z = '1' }"],
+    ];
+    for routes in ties {
+        let said = mistakes(&with_routes(&routes));
+        assert!(said.contains("listener[0].route[1]: ties with listener[0].route[0], line 3 ("), "{routes:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{routes:?}: {said}");
+    }
+}
+
+#[test]
+fn routes_between_which_there_is_a_choice_are_not() {
+    let choices = [
+        ["path = '/a'", "path_prefix = '/a'"],
+        ["path_prefix = '/a'", "path_prefix = '/b'"],
+        ["path_prefix = '/a'", "path_prefix = '/a/b'"],
+        ["path = '/a'", "path = '/a/'"],
+        ["host = 'a.example'", "host = '*.example'"],
+        ["host = '*.example'", "host = '*.a.example'"],
+        ["host = '*.example'", ""],
+        ["headers = { x = '1' }", ""],
+        ["headers = { x = '1' }", "headers = { x = '2' }"],
+        ["headers = { x = '1' }", "headers = { y = '1', z = '1' }"],
+        ["headers = { x = '1', y = '1' }", "headers = { x = '2', z = '1' }"],
+        ["headers = { x = '1' }\npath = '/a'", "headers = { x = '1' }\npath = '/b'"],
+    ];
+    for routes in choices {
+        parsed(&with_routes(&routes)).unwrap_or_else(|errors| panic!("{routes:?}: {errors}"));
+    }
+}
+
+#[test]
+fn each_tie_is_told_once() {
+    let said = mistakes(&with_routes(&["", "path = '/a'", "", "path = '/a'", ""]));
+    let ties: Vec<_> = said.lines().filter_map(|line| Some(line.split_once(" (")?.0)).collect();
+    let expected = [
+        "9:1: listener[0].route[2]: ties with listener[0].route[0], line 3",
+        "12:1: listener[0].route[3]: ties with listener[0].route[1], line 6",
+        "15:1: listener[0].route[4]: ties with listener[0].route[0], line 3",
+    ];
+    assert_eq!(ties, expected);
+}
+
+#[test]
+fn the_same_route_on_two_listeners_is_no_tie() {
+    let second = "[[listener]]\naddress = '127.0.0.1:2'\n[[listener.route]]\ncluster = 'web'\n";
+    assert_eq!(config(&(with_routes(&[""]) + second)).listeners.len(), 2);
+}
+
+#[test]
+fn hosts_and_paths_are_taken_in_one_form() {
+    assert_eq!(matches("host = 'Shop.Example'").host, HostMatch::Exact("shop.example".into()));
+    assert_eq!(matches("host = '*.Example'").host, HostMatch::Below("example".into()));
+    assert_eq!(matches("host = '[::1]'").host, HostMatch::Exact("[::1]".into()));
+    assert_eq!(matches("").path, PathMatch::Prefix("/".into()));
+    assert_eq!(matches("path_prefix = '/api/'").path, PathMatch::Prefix("/api".into()));
+    assert_eq!(matches("path = '/api/'").path, PathMatch::Exact("/api/".into()));
+}
+
+#[test]
+fn what_no_request_has_is_refused_with_what_to_write() {
+    let cases = [
+        ("path = 'a'", "5:8: listener[0].route[0].path: the path `a` does not begin with `/` (`/a`)"),
+        ("path = '/a?b'", "no path of a request contains '?' (without query and fragment"),
+        ("path_prefix = '/ä'", "no path of a request contains 'ä'"),
+        ("path = '/a/*'", "a path has no wildcards (for everything below it: path_prefix = \"/a/\")"),
+        ("path = '/a'\npath_prefix = '/a'", "a route has either a `path` or a `path_prefix`"),
+        ("host = 'a.example:80'", "`a.example:80` is no host (without the port: `a.example`)"),
+        ("host = 'http://a.example'", "(without the scheme)"),
+        ("host = 'a.*'", "`*.example.com` for everything below it"),
+        ("host = ''", "`` is no host"),
+        ("headers = { 'a b' = '1' }", "listener[0].route[0].headers.\"a b\": `a b` is no header name"),
+        ("headers = { a = \"\\n\" }", "a header value has no control characters"),
+        ("headers = { x = '1', X = '1' }", "the header `x` is there twice"),
+    ];
+    for (route, expected) in cases {
+        let said = mistakes(&with_routes(&[route]));
+        assert!(said.contains(expected), "{route}: {said}");
+        assert_eq!(said.lines().count(), 1, "{route}: {said}");
+    }
+}

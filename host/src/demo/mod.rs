@@ -1,0 +1,14 @@
+//! The demo: nodes to send traffic to, the configuration that sends it there, and what to try. Runs inside the one
+//! process, so that nothing else need be installed.
+//!
+//! The proxy in front of the nodes is the real one, run from a configuration text as from a file; what is in here must
+//! not reach round it.
+
+mod config;
+mod handler;
+mod node;
+mod welcome;
+
+pub use config::{ADMIN_ADDRESS, NODES, PROXY_ADDRESS, Plan};
+pub use node::Node;
+pub use welcome::welcome;

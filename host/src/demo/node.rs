@@ -1,0 +1,208 @@
+//! A demo node: a small HTTP/1.1 server inside the process, standing for a container. It carries out what the handler
+//! decides: it waits, sends, and passes bodies back; it decides nothing itself.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::handler::{Handler, Reply};
+use crate::model::EndpointName;
+
+/// How long requests in flight may go on once the node is told to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+/// The pause after a failed accept (no file handles left, most often), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A JSON text, or the request's body on its way back.
+type Body = Either<Full<Bytes>, Incoming>;
+
+/// A running node. Dropping it ends it at once, with the connections that it has.
+#[derive(Debug)]
+pub struct Node {
+    address: SocketAddr,
+    handler: Arc<Handler>,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+}
+
+impl Node {
+    /// Listens on an address (port 0 takes a free one) and serves on the runtime that this is called on.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn start(address: SocketAddr, name: EndpointName) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let handler = Arc::new(Handler::new(name));
+        let (stop, stopped) = watch::channel(false);
+        let server = tokio::spawn(serve(listener, Arc::clone(&handler), stopped));
+        Ok(Self { address, handler, stop, server })
+    }
+
+    /// The node's name, as its answers give it.
+    pub fn name(&self) -> &EndpointName {
+        self.handler.name()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Requests answered so far, health checks left out.
+    pub fn requests(&self) -> u64 {
+        self.handler.requests()
+    }
+
+    /// Whether `/health` answers 200.
+    pub fn is_healthy(&self) -> bool {
+        self.handler.is_healthy()
+    }
+
+    /// Takes no more connections, lets requests in flight end for up to two seconds, and returns when all is closed.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if tokio::time::timeout(STOP_LIMIT, &mut self.server).await.is_err() {
+            self.server.abort();
+            // Only to see that it has ended: that it was cancelled is no news.
+            let _ = (&mut self.server).await;
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, handler: Arc<Handler>, mut stopped: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, Arc::clone(&handler), stopped.clone()));
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            },
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Serves one connection to its end. How it ends is the client's business, so errors go unheard.
+async fn connection(stream: TcpStream, handler: Arc<Handler>, mut stopped: watch::Receiver<bool>) {
+    // Without this a small answer may wait for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| respond(&handler, request));
+    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn respond(handler: &Handler, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    Ok(match handler.answer(request.uri().path(), request.uri().query()) {
+        Reply::Json(status, body) => json(status, &body),
+        Reply::Later(delay, body) => {
+            tokio::time::sleep(delay).await;
+            json(StatusCode::OK, &body)
+        }
+        Reply::Echo => echo(request),
+    })
+}
+
+fn json(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::from(format!("{body}\n"))));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Streams the request's body back as it comes, so that its size does not matter.
+fn echo(request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let mut response = Response::new(Either::Right(body));
+    if let Some(kind) = head.headers.get(CONTENT_TYPE) {
+        response.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn node() -> Node {
+        let name = EndpointName::new("node-1").unwrap();
+        Node::start(SocketAddr::from(([127, 0, 0, 1], 0)), name).await.unwrap()
+    }
+
+    async fn send(node: &Node, request: &str) -> String {
+        let mut stream = TcpStream::connect(node.address()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn it_answers_over_a_socket() {
+        let node = node().await;
+        let answer = send(&node, "GET /hi HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        assert!(answer.contains("content-type: application/json"), "{answer}");
+        assert!(answer.contains(r#""node":"node-1""#), "{answer}");
+        assert_eq!(node.requests(), 1);
+    }
+
+    #[tokio::test]
+    async fn it_echoes_the_body() {
+        let node = node().await;
+        let request = "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+                       Content-Length: 5\r\n\r\nhello";
+        let answer = send(&node, request).await;
+        assert!(answer.contains("content-type: text/plain") && answer.ends_with("hello"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn stopping_ends_requests_in_flight_and_refuses_new_ones() {
+        let node = node().await;
+        let address = node.address();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /process?ms=50 HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        // The request has reached the handler once it is counted.
+        while node.requests() == 0 {
+            tokio::task::yield_now().await;
+        }
+        node.stop().await;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains(r#""processed_ms":50"#), "{answer}");
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! Leverframe: a programmable load balancer. Plugins decide, the host guarantees.
+//!
+//! # Architecture
+//!
+//! Data flows one way through the folders, and each may import only what stands before it (a test holds that):
+//!
+//! | folder | owns |
+//! | --- | --- |
+//! | [`model`] | the vocabulary: names, endpoints, the catalog, the head of a request, outcomes |
+//! | [`config`] | the TOML file, made into types that cannot be wrong; following its edits |
+//! | [`discovery`] | where endpoints come from, merged into one catalog |
+//! | [`cluster`] | live members: the catalog made into a roster, and load figures that survive every change |
+//! | [`routing`] | the route table, the trait that a strategy fulfils, and the selector that holds it to the rules |
+//! | [`plugin`] | components: checked, compiled, tried out, seated, swapped, taken back; the only place that names wasmtime |
+//! | [`proxy`] | the data path: listeners, connection pools, forwarding, errors as answers |
+//! | [`observe`] | metrics and logs: reads, never decides |
+//! | [`admin`] | the admin API over the snapshots and commands of the others |
+//! | [`demo`] | the demo nodes |
+//! | [`app`], [`cli`] | the composition root and the command line: the only ones that know everyone |
+//!
+//! # Threads
+//!
+//! A *worker* is a thread with a runtime of its own: its own sockets (`SO_REUSEPORT`), its own connections to endpoints,
+//! its own instance of each cluster's strategy. A request is accepted, routed and forwarded on one worker, takes no lock
+//! and crosses no core. Everything else (following files, compiling plugins, the admin API) runs on a small *control*
+//! runtime beside them.
+//!
+//! # How a request finds its endpoint
+//!
+//! `proxy` reads the head of the request and asks the listener's [`routing::RouteTable`] for the cluster. The cluster's
+//! [`routing::Selector`] on this worker asks the strategy that is seated there, a [`plugin::Instance`] most often, and
+//! checks the answer: only a candidate that was not tried yet passes. Where the strategy traps, stalls or lies, the
+//! selector drops it and answers by its own round robin; the [`plugin::Supervisor`] hears of it and seats another
+//! instance after a while, or the version before when that one keeps failing.
+//!
+//! # How a change is made
+//!
+//! Whatever changes (the file, a plugin, an operator's command), all that can fail is built first, beside what serves.
+//! Then each worker is sent the new part as a message that it takes between two requests: [`proxy::WorldUpdate`] for
+//! listeners, routes and clusters; [`routing::SeatCommand`] for a strategy. A new plugin version is seated on all workers
+//! or on none: each keeps the old one aside until all have answered.
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod cluster;
+pub mod config;
+pub mod demo;
+pub mod discovery;
+pub mod model;
+pub mod observe;
+pub mod plugin;
+pub mod proxy;
+pub mod routing;

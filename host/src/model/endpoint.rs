@@ -1,0 +1,142 @@
+//! An endpoint: who it is, where it listens, what share of the traffic it takes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU16;
+
+use super::names::EndpointName;
+
+/// Free key-value pairs, sorted by key.
+pub type Labels = BTreeMap<String, String>;
+
+/// Identifies an endpoint within its cluster, for as long as it stays; never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId(pub u32);
+
+impl fmt::Display for EndpointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A share of the traffic relative to the other endpoints of the cluster, 1 to 65535.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Weight(NonZeroU16);
+
+impl Weight {
+    /// The weight of an endpoint that has none given.
+    pub const ONE: Self = Self(NonZeroU16::MIN);
+
+    /// Takes a weight from 1 to 65535.
+    pub fn new(weight: u16) -> Option<Self> {
+        NonZeroU16::new(weight).map(Self)
+    }
+
+    /// The number.
+    pub fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+/// Why a text is no address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// The port is missing or no number from 1 to 65535.
+    #[error("an address is `host:port` with a port from 1 to 65535")]
+    Port,
+    /// The host is missing or contains what no host contains.
+    #[error("an address is `host:port`; `{0}` is no host name and no IP address")]
+    Host(String),
+}
+
+/// Where an endpoint listens: a host name or IP address, and a port.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    host: String,
+    port: u16,
+}
+
+impl Address {
+    /// Reads `host:port`; an IPv6 host stands in brackets.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let (host, port) = text.rsplit_once(':').ok_or(AddressError::Port)?;
+        let port = port.parse().ok().filter(|port| *port > 0).ok_or(AddressError::Port)?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let sound = match bare {
+            Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')),
+        };
+        if !sound {
+            return Err(AddressError::Host(host.to_owned()));
+        }
+        Ok(Self { host: bare.unwrap_or(host).to_owned(), port })
+    }
+
+    /// The host, without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An endpoint as a source of endpoints describes it, before it has an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSpec {
+    /// Unique in the cluster. With the address it is the endpoint's identity.
+    pub name: EndpointName,
+    /// Where it listens.
+    pub address: Address,
+    /// Its share of the traffic.
+    pub weight: Weight,
+    /// What else is known of it.
+    pub labels: Labels,
+}
+
+/// An endpoint of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Stable while the endpoint stays.
+    pub id: EndpointId,
+    /// Everything else.
+    pub spec: EndpointSpec,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written_alike() {
+        for text in ["127.0.0.1:80", "db-1.internal:5432", "[::1]:8080"] {
+            assert_eq!(Address::parse(text).map(|a| a.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        assert_eq!(Address::parse("localhost"), Err(AddressError::Port));
+        assert_eq!(Address::parse("localhost:0"), Err(AddressError::Port));
+        assert_eq!(Address::parse("a b:80"), Err(AddressError::Host("a b".into())));
+        assert_eq!(Address::parse("::1:80"), Err(AddressError::Host("::1".into())));
+    }
+}

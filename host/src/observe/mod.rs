@@ -1,0 +1,13 @@
+//! What operators see: metrics and logs. Reads the snapshots of the other folders and decides nothing.
+
+mod collect;
+mod families;
+mod logs;
+mod render;
+mod served;
+
+pub use collect::{Sources, collect};
+pub use families::{Family, Kind, Sample, Value};
+pub use logs::{LogFormat, start_logs};
+pub use render::{PROMETHEUS_TYPE, to_json, to_prometheus};
+pub use served::Served;

@@ -1,0 +1,254 @@
+//! What a guest can reach: the request being routed, the candidates' figures, the shared state, the clock and the log.
+//! Everything is read lazily, and only while a call is under way.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+
+use super::bindings::strategy::leverframe::plugin::{cluster, request, runtime, state, types};
+use super::figures::CustomMetrics;
+use super::shared_state::{SharedState, StateError};
+use crate::config::PluginLimits;
+use crate::model::{PluginName, RequestHead, StatementClass};
+use crate::routing::Candidates;
+
+/// Bytes of standard output kept from one call, so that a panic's message can be shown.
+const MAX_PRINTED: usize = 2048;
+/// The longest log line taken from a guest.
+const MAX_LINE: usize = 1024;
+/// Log lines taken from one instance in a second.
+const LINES_PER_SECOND: u32 = 20;
+
+/// What all instances of a plugin share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Its name.
+    pub plugin: PluginName,
+    /// Its store.
+    pub state: SharedState,
+    /// Its own metrics.
+    pub metrics: CustomMetrics,
+}
+
+/// The host's side of one instance.
+pub(super) struct Context {
+    pub(super) limits: StoreLimits,
+    pub(super) request: Option<Arc<RequestHead>>,
+    pub(super) attempt: u32,
+    pub(super) candidates: Arc<Candidates>,
+    shared: Arc<Shared>,
+    started: Instant,
+    printed: String,
+    deadline: Duration,
+    overtime_since: Option<Duration>,
+    log_second: u64,
+    log_lines: u32,
+}
+
+impl Context {
+    pub(super) fn new(shared: Arc<Shared>, limits: &PluginLimits, started: Instant) -> Self {
+        let store_limits = StoreLimitsBuilder::new()
+            .memory_size(limits.memory_bytes)
+            .table_elements(limits.table_elements)
+            .trap_on_grow_failure(false)
+            .build();
+        Self {
+            limits: store_limits,
+            request: None,
+            attempt: 0,
+            candidates: Arc::default(),
+            shared,
+            started,
+            printed: String::new(),
+            deadline: limits.call_deadline,
+            overtime_since: None,
+            log_second: 0,
+            log_lines: 0,
+        }
+    }
+
+    pub(super) fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// Gets ready for a call.
+    pub(super) fn begin(&mut self, deadline: Duration) {
+        self.printed.clear();
+        self.deadline = deadline;
+        self.overtime_since = None;
+    }
+
+    /// Whether a call that outlasted the first half of its deadline also ran for the second, given the processor time of
+    /// this thread. The first time it is asked, the second half begins.
+    pub(super) fn overtime(&mut self, ran: Duration) -> bool {
+        let since = *self.overtime_since.get_or_insert(ran);
+        ran.saturating_sub(since) >= self.deadline / 2
+    }
+
+    /// Takes what the guest wrote to a standard stream: into the log, and kept in case the call fails.
+    pub(super) fn printed(&mut self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let room = MAX_PRINTED.saturating_sub(self.printed.len());
+        self.printed.extend(text.chars().take(room));
+        if self.may_log() {
+            tracing::info!(plugin = self.shared.plugin.as_str(), "{}", text.trim_end());
+        }
+    }
+
+    /// What the guest wrote in this call, on one line.
+    pub(super) fn take_printed(&mut self) -> Option<String> {
+        let text = std::mem::take(&mut self.printed);
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        (!line.is_empty()).then_some(line)
+    }
+
+    /// Whether one more line may be logged in this second.
+    fn may_log(&mut self) -> bool {
+        let second = self.elapsed(Instant::now()).as_secs();
+        if second != self.log_second {
+            (self.log_second, self.log_lines) = (second, 0);
+        }
+        self.log_lines += 1;
+        self.log_lines <= LINES_PER_SECOND
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&RequestHead) -> Option<T>) -> Option<T> {
+        self.request.as_deref().and_then(read)
+    }
+}
+
+impl types::Host for Context {}
+
+impl request::Host for Context {
+    fn method(&mut self) -> String {
+        self.read(|head| Some(head.method.as_str().to_owned())).unwrap_or_default()
+    }
+
+    fn path(&mut self) -> String {
+        self.read(|head| Some(head.uri.path().to_owned())).unwrap_or_default()
+    }
+
+    fn query(&mut self) -> Option<String> {
+        self.read(|head| head.uri.query().map(str::to_owned))
+    }
+
+    fn header(&mut self, name: String) -> Option<String> {
+        self.read(|head| head.header(&name).map(str::to_owned))
+    }
+
+    fn cookie(&mut self, name: String) -> Option<String> {
+        self.read(|head| head.cookie(&name).map(str::to_owned))
+    }
+
+    fn client_ip(&mut self) -> String {
+        self.read(|head| Some(head.client.to_string())).unwrap_or_default()
+    }
+
+    fn host(&mut self) -> Option<String> {
+        self.read(|head| head.host.clone())
+    }
+
+    fn attempt(&mut self) -> u32 {
+        self.attempt
+    }
+
+    fn statement(&mut self) -> Option<request::SqlStatement> {
+        self.read(|head| {
+            let statement = head.statement.as_ref()?;
+            Some(request::SqlStatement {
+                class: match statement.class {
+                    StatementClass::Read => request::StatementClass::Read,
+                    StatementClass::Write => request::StatementClass::Write,
+                },
+                tables: statement.tables.clone(),
+                shard: statement.shard.clone(),
+                fingerprint: statement.fingerprint,
+            })
+        })
+    }
+}
+
+impl From<crate::cluster::Load> for types::Load {
+    fn from(load: crate::cluster::Load) -> Self {
+        Self {
+            in_flight: load.in_flight,
+            latency_ewma_us: load.latency_ewma_us,
+            error_ratio: load.error_ratio,
+            health_score: load.health_score,
+            requests: load.requests,
+        }
+    }
+}
+
+impl cluster::Host for Context {
+    fn load_of(&mut self, id: u32) -> Option<types::Load> {
+        let member = self.candidates.get(crate::model::EndpointId(id))?;
+        Some(member.load(Instant::now()).into())
+    }
+
+    fn loads(&mut self) -> Vec<types::Load> {
+        let now = Instant::now();
+        self.candidates.members().iter().map(|member| member.load(now).into()).collect()
+    }
+}
+
+impl From<StateError> for state::StateError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::TooLarge => Self::TooLarge,
+            StateError::Full => Self::Full,
+            StateError::NotANumber => Self::NotANumber,
+        }
+    }
+}
+
+impl state::Host for Context {
+    fn get(&mut self, key: String) -> Option<Vec<u8>> {
+        self.shared.state.get(&key, Instant::now())
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: Option<u64>) -> Result<(), state::StateError> {
+        Ok(self.shared.state.set(&key, value, ttl_ms.map(Duration::from_millis), Instant::now())?)
+    }
+
+    fn add(&mut self, key: String, delta: i64, ttl_ms: Option<u64>) -> Result<i64, state::StateError> {
+        Ok(self.shared.state.add(&key, delta, ttl_ms.map(Duration::from_millis), Instant::now())?)
+    }
+}
+
+impl runtime::Host for Context {
+    fn log(&mut self, level: runtime::Level, message: String) {
+        if !self.may_log() {
+            return;
+        }
+        let plugin = self.shared.plugin.as_str();
+        let message: String = message.chars().take(MAX_LINE).collect();
+        match level {
+            runtime::Level::Debug => tracing::debug!(plugin, "{message}"),
+            runtime::Level::Info => tracing::info!(plugin, "{message}"),
+            runtime::Level::Warn => tracing::warn!(plugin, "{message}"),
+            runtime::Level::Error => tracing::error!(plugin, "{message}"),
+        }
+    }
+
+    fn now_us(&mut self) -> u64 {
+        self.elapsed(Instant::now()).as_micros() as u64
+    }
+
+    fn random_u64(&mut self) -> u64 {
+        fastrand::u64(..)
+    }
+
+    fn counter(&mut self, name: String, delta: u64) {
+        self.shared.metrics.counter(&name, delta);
+    }
+
+    fn gauge(&mut self, name: String, value: f64) {
+        self.shared.metrics.gauge(&name, value);
+    }
+
+    fn histogram(&mut self, name: String, value: f64) {
+        self.shared.metrics.histogram(&name, value);
+    }
+}

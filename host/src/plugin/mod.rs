@@ -1,0 +1,42 @@
+//! Plugins: the one folder that names wasmtime. It turns bytes into checked components, components into instances that
+//! live under limits, and instances into strategies that `routing` can call. It watches the drop-in folder, swaps versions
+//! under traffic, restarts what failed and takes back what keeps failing.
+//!
+//! The way of a file: `folder` reads it, `artifact` checks and compiles it, `supervisor` tries it out and seats it,
+//! `registry` shows what is there. `instance` is the boundary that every call crosses; `host` is what a guest can reach.
+
+mod artifact;
+mod bindings;
+mod builtin;
+mod change;
+mod engine;
+mod error;
+mod figures;
+mod folder;
+mod host;
+mod imports;
+mod instance;
+mod probe;
+mod registry;
+mod restart;
+mod shared_state;
+mod supervisor;
+mod version;
+mod wasi;
+mod workshop;
+
+pub use artifact::{Artifact, ContentHash};
+pub use builtin::builtins;
+pub use change::Change;
+pub use engine::PluginEngine;
+pub use error::{EngineError, LoadError, StrategyError};
+pub use figures::{CustomMetric, CustomMetrics};
+pub use folder::Folder;
+pub use host::Shared;
+pub use imports::World;
+pub use instance::{About, Instance, InstanceSetup};
+pub use probe::{ProbeReport, probe};
+pub use registry::{PluginEntry, Refusal, Registry};
+pub use shared_state::SharedState;
+pub use supervisor::{Supervisor, Swap};
+pub use version::{Origin, Version, VersionFigures};

@@ -1,0 +1,334 @@
+//! One client's connection: finds out which HTTP it speaks, serves it, and sees that it does not stay for ever. A
+//! connection is one task; for HTTP/1 its requests run inside that task.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use super::client_io::{ClientIo, Wire};
+use super::deadline::Deadline;
+use super::exchange;
+use super::linger;
+use super::listener::ListenerSlot;
+use super::tunnel::Tunnel;
+
+/// What an HTTP/2 client says first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long a connection that is to close waits for a request that may be on its way already.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
+
+/// Streams that one HTTP/2 connection may have open: nginx's default.
+const STREAMS: u32 = 128;
+
+/// What a connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The first byte of the next request.
+    Idle,
+    /// The rest of a request's head.
+    Head,
+    /// An endpoint; the exchange watches over the time.
+    Exchange,
+    /// The response to be read by the client.
+    Response,
+}
+
+/// A client's connection, as its requests know it.
+pub(super) struct ClientConnection {
+    listener: Rc<ListenerSlot>,
+    address: IpAddr,
+    address_text: HeaderValue,
+    wire: Rc<Wire>,
+    deadline: Rc<Deadline>,
+    phase: Cell<Phase>,
+    /// Requests under way.
+    active: Cell<usize>,
+    /// Requests so far.
+    served: Cell<u64>,
+    /// When something was last known to move.
+    moved: Cell<Instant>,
+    /// The response is coming in pieces.
+    streams: Cell<bool>,
+    http2: Cell<bool>,
+    closing: Cell<bool>,
+    /// A request was answered without reading it to its end.
+    unread: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+    tunnel: RefCell<Option<Tunnel>>,
+}
+
+/// A request under way on a connection; over when this is dropped.
+pub(super) struct Busy {
+    client: Rc<ClientConnection>,
+    deadline: Rc<Deadline>,
+}
+
+impl Busy {
+    pub(super) fn client(&self) -> &Rc<ClientConnection> {
+        &self.client
+    }
+
+    /// The deadline of this request: on HTTP/1 the connection's.
+    pub(super) fn deadline(&self) -> &Rc<Deadline> {
+        &self.deadline
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.client.ends();
+    }
+}
+
+impl ClientConnection {
+    pub(super) fn new(listener: Rc<ListenerSlot>, address: IpAddr) -> Self {
+        let now = Instant::now();
+        let text = HeaderValue::try_from(address.to_canonical().to_string());
+        let deadline = Deadline::new(now + listener.view().config.header_timeout);
+        Self {
+            wire: Rc::new(Wire::new(listener.counters())),
+            listener,
+            address: address.to_canonical(),
+            address_text: text.unwrap_or(HeaderValue::from_static("unknown")),
+            deadline: Rc::new(deadline),
+            phase: Cell::new(Phase::Head),
+            active: Cell::new(0),
+            served: Cell::new(0),
+            moved: Cell::new(now),
+            streams: Cell::new(false),
+            http2: Cell::new(false),
+            closing: Cell::new(false),
+            unread: Cell::new(false),
+            waker: RefCell::new(None),
+            tunnel: RefCell::new(None),
+        }
+    }
+
+    pub(super) fn listener(&self) -> &Rc<ListenerSlot> {
+        &self.listener
+    }
+
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    pub(super) fn address_text(&self) -> &HeaderValue {
+        &self.address_text
+    }
+
+    pub(super) fn wire(&self) -> &Rc<Wire> {
+        &self.wire
+    }
+
+    /// A request begins.
+    pub(super) fn begin(self: &Rc<Self>, now: Instant) -> Busy {
+        self.active.set(self.active.get() + 1);
+        self.served.set(self.served.get() + 1);
+        self.moved.set(now);
+        let deadline = if self.http2.get() {
+            Rc::new(Deadline::new(now + self.listener.view().config.keep_alive_timeout))
+        } else {
+            self.phase.set(Phase::Exchange);
+            Rc::clone(&self.deadline)
+        };
+        Busy { client: Rc::clone(self), deadline }
+    }
+
+    /// A request has its response, which is still to be read by the client. One that streams sets its own limit, with
+    /// every piece.
+    pub(super) fn responds(&self, now: Instant, streams: bool) {
+        self.moved.set(now);
+        self.streams.set(streams);
+        if !self.http2.get() {
+            self.phase.set(Phase::Response);
+        }
+    }
+
+    /// The rest of the request will not be read.
+    pub(super) fn abandon_request(&self) {
+        self.unread.set(true);
+    }
+
+    /// The socket goes to a tunnel when the response is written.
+    pub(super) fn tunnel(&self, tunnel: Tunnel) {
+        self.tunnel.replace(Some(tunnel));
+    }
+
+    /// Finish what is under way, then close.
+    pub(super) fn close(&self) {
+        self.closing.set(true);
+        if self.phase.get() == Phase::Head {
+            self.deadline.set(Instant::now() + LAST_REQUEST);
+        }
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn ends(&self) {
+        self.active.set(self.active.get() - 1);
+        if self.active.get() == 0 {
+            // A response that did not stream was over at once: the clock need not be read again.
+            let now = if self.streams.get() { Instant::now() } else { self.moved.get() };
+            self.phase.set(Phase::Idle);
+            self.wire.heard.set(false);
+            self.deadline.set(now + self.listener.view().config.keep_alive_timeout);
+        }
+    }
+
+    /// Called when nothing can go on for now: whether the connection waited for too long.
+    fn poll_overdue(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.waker.borrow().is_none() {
+            self.waker.replace(Some(cx.waker().clone()));
+        }
+        match self.phase.get() {
+            Phase::Exchange => return Poll::Pending,
+            Phase::Idle if self.wire.heard.get() && !self.http2.get() => {
+                self.phase.set(Phase::Head);
+                self.deadline.set(Instant::now() + self.listener.view().config.header_timeout);
+            }
+            Phase::Idle | Phase::Head | Phase::Response => {}
+        }
+        if self.http2.get() && self.active.get() > 0 {
+            // Each stream watches over its endpoint, and pings over the client.
+            return Poll::Pending;
+        }
+        self.deadline.poll(cx)
+    }
+
+    /// Whether to say goodbye now: not while a request may be half read.
+    fn should_say_goodbye(&self) -> bool {
+        self.closing.get() && self.phase.get() != Phase::Head
+    }
+}
+
+/// Serves a connection to its end.
+pub(super) async fn run(client: Rc<ClientConnection>, mut stream: TcpStream) {
+    let Some((http2, before)) = sniff(&client, &mut stream).await else { return };
+    let io = TokioIo::new(ClientIo::new(stream, before, Rc::clone(&client.wire)));
+    if http2 {
+        client.http2.set(true);
+        client.phase.set(Phase::Idle);
+        serve_http2(client, io).await;
+    } else {
+        serve_http1(client, io).await;
+    }
+}
+
+/// Reads until it is clear whether HTTP/2 is spoken; none when the client went or took too long.
+async fn sniff(client: &ClientConnection, stream: &mut TcpStream) -> Option<(bool, Bytes)> {
+    let mut read = BytesMut::with_capacity(4096);
+    loop {
+        let n = {
+            let mut more = std::pin::pin!(stream.read_buf(&mut read));
+            poll_fn(|cx| match more.as_mut().poll(cx) {
+                Poll::Ready(n) => Poll::Ready(n.ok()),
+                Poll::Pending => client.poll_overdue(cx).map(|()| None),
+            })
+            .await?
+        };
+        let common = read.len().min(PREFACE.len());
+        match (n, read.get(..common) == PREFACE.get(..common)) {
+            (0, _) => return None,
+            (_, false) => return Some((false, read.freeze())),
+            (_, true) if common == PREFACE.len() => return Some((true, read.freeze())),
+            (_, true) => {}
+        }
+    }
+}
+
+async fn serve_http1(client: Rc<ClientConnection>, io: TokioIo<ClientIo>) {
+    let view = client.listener.view();
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).max_header_size(view.config.limits.header_bytes);
+    if view.config.limits.headers > 100 {
+        // Up to 100 hyper keeps on the stack; fewer are counted by `admission`.
+        builder.max_headers(view.config.limits.headers);
+    }
+    drop(view);
+    let serving = Rc::clone(&client);
+    let service = service_fn(move |request| exchange::serve(Rc::clone(&serving), request));
+    let mut connection = builder.serve_connection(io, service);
+    let mut told = false;
+    let ended = poll_fn(|cx| {
+        loop {
+            if !told && client.should_say_goodbye() {
+                told = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            if told || !client.should_say_goodbye() {
+                return client.poll_overdue(cx).map(|()| None);
+            }
+        }
+    });
+    // A connection that waited for too long is dropped as it is.
+    let Some(ended) = ended.await else { return };
+    let parts = connection.into_parts();
+    let stream = parts.io.into_inner().into_stream();
+    let tunnel = client.tunnel.take();
+    match tunnel {
+        Some(tunnel) if ended.is_ok() => tunnel.run(stream, parts.read_buf, client.wire.counters()).await,
+        _ if ended.is_err() || client.unread.get() => linger::close(stream).await,
+        _ => {}
+    }
+}
+
+async fn serve_http2(client: Rc<ClientConnection>, io: TokioIo<ClientIo>) {
+    let view = client.listener.view();
+    let limits = view.config.limits;
+    let mut builder = http2::Builder::new(LocalTasks);
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(view.config.keep_alive_timeout)
+        .keep_alive_timeout(view.config.header_timeout)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
+    drop(view);
+    let serving = Rc::clone(&client);
+    let service = service_fn(move |request| exchange::serve(Rc::clone(&serving), request));
+    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+    let mut told = false;
+    poll_fn(|cx| {
+        if !told && client.should_say_goodbye() {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        client.poll_overdue(cx)
+    })
+    .await;
+}
+
+/// Runs the streams of an HTTP/2 connection on the worker's own thread.
+#[derive(Clone, Copy)]
+struct LocalTasks;
+
+impl<F> hyper::rt::Executor<F> for LocalTasks
+where
+    F: Future + 'static,
+{
+    fn execute(&self, task: F) {
+        // The task reports to its connection by itself.
+        drop(tokio::task::spawn_local(async move {
+            task.await;
+        }));
+    }
+}

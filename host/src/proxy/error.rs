@@ -1,0 +1,303 @@
+//! Why a request could not be answered by an endpoint: who is to blame, whether another attempt may help, and with which
+//! status the client is told. Knows nothing of bodies and connections; `problem` writes the answer.
+
+use std::fmt;
+
+use http::StatusCode;
+
+use crate::model::{ClusterName, EndpointName, Failure};
+
+/// Who is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The client's request.
+    Client,
+    /// The endpoint, or the way to it.
+    Endpoint,
+    /// A plugin decided so.
+    Plugin,
+    /// Leverframe, or how it is configured.
+    Host,
+}
+
+impl Source {
+    /// The word that problems and metrics use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Endpoint => "endpoint",
+            Self::Plugin => "plugin",
+            Self::Host => "host",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident => $text:literal,)*) => {
+        /// Every reason to answer a request without an endpoint's response; the key of the refusal counters.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// All of them, in the order of the counters.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The name that problems and metrics use.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The request breaks the protocol.
+    BadRequest => "bad-request",
+    /// Too many headers, or too large.
+    HeadersTooLarge => "headers-too-large",
+    /// The body is over the limit.
+    BodyTooLarge => "body-too-large",
+    /// Something that this proxy does not do.
+    NotImplemented => "not-implemented",
+    /// An expectation other than `100-continue`.
+    Expectation => "expectation-failed",
+    /// The client was too slow.
+    ClientTimeout => "client-timeout",
+    /// More connections than the listener takes.
+    TooManyConnections => "too-many-connections",
+    /// No route matches.
+    NoRoute => "no-route",
+    /// A strategy turned the request away.
+    Rejected => "rejected",
+    /// The cluster has no endpoint.
+    NoEndpoint => "no-endpoint",
+    /// No connection could be made.
+    Connect => "connect-failed",
+    /// No connection was made in time.
+    ConnectTimeout => "connect-timeout",
+    /// All connections to the endpoint stayed in use.
+    PoolExhausted => "pool-exhausted",
+    /// No response in time.
+    ResponseTimeout => "response-timeout",
+    /// The endpoint stopped reading or sending.
+    IdleTimeout => "idle-timeout",
+    /// The connection broke before the response came.
+    Reset => "connection-reset",
+    /// What came was no sound response.
+    Protocol => "bad-response",
+}
+
+/// What is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientFault {
+    /// It breaks the protocol; the text says how.
+    BadRequest(&'static str),
+    /// More headers than the listener takes.
+    TooManyHeaders(usize),
+    /// A body over the limit, in bytes.
+    BodyTooLarge(u64),
+    /// Something that this proxy does not do.
+    NotImplemented(&'static str),
+    /// An expectation other than `100-continue`.
+    Expectation,
+    /// The body stopped coming.
+    Timeout,
+}
+
+/// What went wrong at an endpoint, or on the way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndpointFault {
+    /// No connection could be made.
+    Connect(String),
+    /// No connection was made in time.
+    ConnectTimeout,
+    /// All connections stayed in use for the time that a connection may take.
+    PoolExhausted,
+    /// No response in time.
+    ResponseTimeout,
+    /// The endpoint stopped reading or sending.
+    IdleTimeout,
+    /// The connection broke before the response came.
+    Reset(String),
+    /// What came was no sound response.
+    Protocol(String),
+}
+
+/// What the host itself cannot do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostFault {
+    /// No route matches.
+    NoRoute,
+    /// The cluster has no endpoint that may be chosen.
+    NoEndpoint(ClusterName),
+    /// More connections than the listener takes.
+    TooManyConnections(usize),
+}
+
+/// Why a request could not be answered by an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The request is at fault.
+    Client(ClientFault),
+    /// A strategy turned the request away.
+    Rejected {
+        /// The cluster whose strategy it was.
+        cluster: ClusterName,
+        /// The status that it chose.
+        status: StatusCode,
+        /// What it says.
+        reason: String,
+    },
+    /// An endpoint is at fault.
+    Endpoint {
+        /// Its cluster.
+        cluster: ClusterName,
+        /// Which one.
+        endpoint: EndpointName,
+        /// What went wrong.
+        fault: EndpointFault,
+    },
+    /// The host is at fault.
+    Host(HostFault),
+}
+
+impl Error {
+    /// Who is to blame.
+    pub fn blame(&self) -> Source {
+        match self {
+            Self::Client(_) => Source::Client,
+            Self::Rejected { .. } => Source::Plugin,
+            Self::Endpoint { .. } => Source::Endpoint,
+            Self::Host(_) => Source::Host,
+        }
+    }
+
+    /// Whether another endpoint may be tried: only when nothing of the request was sent.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Endpoint { fault, .. } if fault.is_retryable())
+    }
+
+    /// Whether the client's connection cannot be used again.
+    pub fn closes_connection(&self) -> bool {
+        match self {
+            Self::Client(fault) => !matches!(fault, ClientFault::Expectation),
+            Self::Endpoint { .. } | Self::Rejected { .. } | Self::Host(_) => false,
+        }
+    }
+
+    /// The reason, for counters.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Client(fault) => match fault {
+                ClientFault::BadRequest(_) => Reason::BadRequest,
+                ClientFault::TooManyHeaders(_) => Reason::HeadersTooLarge,
+                ClientFault::BodyTooLarge(_) => Reason::BodyTooLarge,
+                ClientFault::NotImplemented(_) => Reason::NotImplemented,
+                ClientFault::Expectation => Reason::Expectation,
+                ClientFault::Timeout => Reason::ClientTimeout,
+            },
+            Self::Rejected { .. } => Reason::Rejected,
+            Self::Endpoint { fault, .. } => fault.reason(),
+            Self::Host(HostFault::NoRoute) => Reason::NoRoute,
+            Self::Host(HostFault::NoEndpoint(_)) => Reason::NoEndpoint,
+            Self::Host(HostFault::TooManyConnections(_)) => Reason::TooManyConnections,
+        }
+    }
+
+    /// The status that tells the client.
+    pub fn status(&self) -> StatusCode {
+        match self.reason() {
+            Reason::BadRequest => StatusCode::BAD_REQUEST,
+            Reason::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Reason::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+            Reason::Expectation => StatusCode::EXPECTATION_FAILED,
+            Reason::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
+            Reason::NoRoute => StatusCode::NOT_FOUND,
+            Reason::Rejected => match self {
+                Self::Rejected { status, .. } => *status,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            },
+            Reason::NoEndpoint | Reason::PoolExhausted | Reason::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Reason::Connect | Reason::Reset | Reason::Protocol => StatusCode::BAD_GATEWAY,
+            Reason::ConnectTimeout | Reason::ResponseTimeout | Reason::IdleTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+}
+
+impl EndpointFault {
+    /// Whether nothing of the request was sent.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::ConnectTimeout | Self::PoolExhausted)
+    }
+
+    /// What the strategy and the figures are told; a full pool says nothing about the endpoint.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Connect(_) | Self::ConnectTimeout => Failure::Connect,
+            Self::PoolExhausted => Failure::Cancelled,
+            Self::ResponseTimeout | Self::IdleTimeout => Failure::Timeout,
+            Self::Reset(_) => Failure::Reset,
+            Self::Protocol(_) => Failure::Protocol,
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Connect(_) => Reason::Connect,
+            Self::ConnectTimeout => Reason::ConnectTimeout,
+            Self::PoolExhausted => Reason::PoolExhausted,
+            Self::ResponseTimeout => Reason::ResponseTimeout,
+            Self::IdleTimeout => Reason::IdleTimeout,
+            Self::Reset(_) => Reason::Reset,
+            Self::Protocol(_) => Reason::Protocol,
+        }
+    }
+}
+
+impl fmt::Display for ClientFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadRequest(how) | Self::NotImplemented(how) => f.write_str(how),
+            Self::TooManyHeaders(limit) => write!(f, "a request may have at most {limit} headers"),
+            Self::BodyTooLarge(limit) => write!(f, "a body may have at most {limit} bytes"),
+            Self::Expectation => f.write_str("the only expectation that can be met is 100-continue"),
+            Self::Timeout => f.write_str("the request's body stopped coming"),
+        }
+    }
+}
+
+impl fmt::Display for EndpointFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(why) => write!(f, "no connection could be made: {why}"),
+            Self::ConnectTimeout => f.write_str("no connection was made in time"),
+            Self::PoolExhausted => f.write_str("all connections to it stayed in use"),
+            Self::ResponseTimeout => f.write_str("it did not answer in time"),
+            Self::IdleTimeout => f.write_str("it stopped reading or sending"),
+            Self::Reset(why) => write!(f, "the connection broke before the response came: {why}"),
+            Self::Protocol(why) => write!(f, "its response breaks the protocol: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(fault) => fault.fmt(f),
+            Self::Rejected { cluster, reason, .. } => write!(f, "the strategy of {cluster} turned it away: {reason}"),
+            Self::Endpoint { cluster, endpoint, fault } => write!(f, "endpoint {endpoint} of {cluster}: {fault}"),
+            Self::Host(HostFault::NoRoute) => f.write_str("no route matches the request"),
+            Self::Host(HostFault::NoEndpoint(cluster)) => write!(f, "cluster {cluster} has no endpoint"),
+            Self::Host(HostFault::TooManyConnections(limit)) => {
+                write!(f, "the listener takes at most {limit} connections")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,42 @@
+//! The data path: listeners, connections to the endpoints, forwarding, and what a client is told when it cannot be done.
+//!
+//! A worker is a thread with a runtime of its own. All that it holds (listeners, pools, selectors) is its own, so nothing
+//! is locked on the way of a request. The control side replaces a worker's world whole (`WorldUpdate`); requests under way
+//! finish on what they hold. Which endpoint takes a request is the selector's decision, never this folder's.
+//!
+//! The way of a request: `listener` accepts, `connection` speaks HTTP with the client, `admission` refuses what is no
+//! sound request, `exchange` routes, picks, sends and retries, `pool` and `link` hold the connections to endpoints,
+//! `headers` says what each side gets to see, `problem` turns an error into the answer.
+
+mod admission;
+mod body;
+mod client_io;
+mod connect;
+mod connection;
+mod deadline;
+mod error;
+mod exchange;
+mod head;
+mod headers;
+mod linger;
+mod link;
+mod listener;
+mod metrics;
+mod pool;
+mod problem;
+mod relay;
+mod seat;
+mod trial;
+mod tunnel;
+mod upstream_io;
+mod worker;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{ClientFault, EndpointFault, Error, HostFault, Reason, Source};
+pub use listener::{OpenConnections, bind};
+pub use metrics::{ClusterReading, ListenerReading, RESPONSE_TIME_BOUNDS_US, STATUS_CLASSES, Snapshot, WorkerMetrics};
+pub use worker::{Worker, WorkerGone, WorkerHandle};
+pub use world::{Applied, ClusterUpdate, ListenerUpdate, WorldUpdate};

@@ -1,0 +1,228 @@
+//! What a worker serves: its listeners and clusters, replaced whole. What stays keeps its connections, pools and seats;
+//! what goes finishes what it has begun.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{Notify, mpsc};
+
+use super::listener::{ListenerSlot, ListenerView, OpenConnections};
+use super::metrics::WorkerMetrics;
+use super::seat::ClusterSeat;
+use crate::cluster::LiveCluster;
+use crate::config;
+use crate::model::{ClusterName, ListenerName};
+use crate::routing::{Carried, ImportError, RouteTable, Seat, SeatCommand, SeatLost, Selector};
+
+/// Everything that a worker is to serve from now on.
+#[derive(Debug, Default)]
+pub struct WorldUpdate {
+    /// Every listener; one that is missing is closed.
+    pub listeners: Vec<ListenerUpdate>,
+    /// Every cluster; one that is missing goes when its last request is done.
+    pub clusters: Vec<ClusterUpdate>,
+}
+
+/// A listener of a world.
+#[derive(Debug)]
+pub struct ListenerUpdate {
+    /// Its configuration.
+    pub config: Arc<config::Listener>,
+    /// Its routes.
+    pub routes: Arc<RouteTable>,
+    /// Its connections over all workers: the same for as long as the socket is.
+    pub open: OpenConnections,
+    /// This worker's socket, from `bind`, when the listener is new or has a new address; none when it keeps its own.
+    pub socket: Option<std::net::TcpListener>,
+}
+
+/// A cluster of a world.
+#[derive(Debug)]
+pub struct ClusterUpdate {
+    /// Its configuration.
+    pub config: Arc<config::Cluster>,
+    /// Its members. With the same live cluster as before, selector, pools and seat are kept.
+    pub live: Arc<LiveCluster>,
+    /// A strategy to seat: for a new cluster, or when its strategy changed.
+    pub seat: Option<Seat>,
+}
+
+/// What came of an update. Whatever is listed here, everything else was done.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Strategies that refused the state of the one before, which therefore stayed.
+    pub refused: Vec<(ClusterName, ImportError)>,
+    /// Listeners whose socket could not be used.
+    pub failed: Vec<(ListenerName, io::Error)>,
+}
+
+/// What a worker serves now.
+pub(super) struct World {
+    number: usize,
+    lost: mpsc::UnboundedSender<SeatLost>,
+    metrics: Arc<WorkerMetrics>,
+    clusters: RefCell<HashMap<ClusterName, Rc<ClusterSeat>>>,
+    listeners: RefCell<HashMap<ListenerName, Rc<ListenerSlot>>>,
+    connections: Cell<usize>,
+    emptied: Notify,
+}
+
+impl World {
+    pub(super) fn new(number: usize, lost: mpsc::UnboundedSender<SeatLost>, metrics: Arc<WorkerMetrics>) -> Self {
+        Self {
+            number,
+            lost,
+            metrics,
+            clusters: RefCell::default(),
+            listeners: RefCell::default(),
+            connections: Cell::new(0),
+            emptied: Notify::new(),
+        }
+    }
+
+    pub(super) fn metrics(&self) -> &WorkerMetrics {
+        &self.metrics
+    }
+
+    pub(super) fn cluster(&self, name: &ClusterName) -> Option<Rc<ClusterSeat>> {
+        self.clusters.borrow().get(name).cloned()
+    }
+
+    /// Replaces everything. Nothing awaits in between, so no request sees half of it.
+    pub(super) fn apply(self: &Rc<Self>, update: WorldUpdate) -> Applied {
+        let mut applied = Applied::default();
+        self.apply_clusters(update.clusters, &mut applied);
+        self.apply_listeners(update.listeners, &mut applied);
+        applied
+    }
+
+    /// Closes every listener, and returns when the last connection is done.
+    pub(super) async fn finish(&self) {
+        for (_, listener) in self.listeners.borrow_mut().drain() {
+            listener.close();
+        }
+        // Lets the listeners take what is in their queues.
+        tokio::task::yield_now().await;
+        while self.connections.get() > 0 {
+            self.emptied.notified().await;
+        }
+    }
+
+    /// Closes what was idle for too long.
+    pub(super) fn sweep(&self, now: Instant) {
+        for cluster in self.clusters.borrow().values() {
+            cluster.sweep(now);
+        }
+    }
+
+    /// Handles what the control side says about a seat.
+    pub(super) fn command(&self, command: SeatCommand) {
+        match command {
+            SeatCommand::Install { cluster, seat, reply } => {
+                let carried = match self.cluster(&cluster) {
+                    Some(cluster) => cluster.selector.borrow_mut().install(seat),
+                    None => Ok(Carried::Nothing),
+                };
+                // Nobody waits for the answer any more: the change will be settled all the same.
+                let _ = reply.send(carried);
+            }
+            SeatCommand::Keep(cluster) => {
+                if let Some(cluster) = self.cluster(&cluster) {
+                    cluster.selector.borrow_mut().keep();
+                }
+            }
+            SeatCommand::GoBack(cluster) => {
+                if let Some(cluster) = self.cluster(&cluster) {
+                    cluster.selector.borrow_mut().go_back();
+                }
+            }
+        }
+    }
+
+    pub(super) fn enter(&self) {
+        self.connections.set(self.connections.get() + 1);
+    }
+
+    pub(super) fn leave(&self) {
+        self.connections.set(self.connections.get() - 1);
+        if self.connections.get() == 0 {
+            self.emptied.notify_one();
+        }
+    }
+
+    fn apply_clusters(&self, updates: Vec<ClusterUpdate>, applied: &mut Applied) {
+        let mut before = self.clusters.take();
+        let mut after = HashMap::with_capacity(updates.len());
+        for ClusterUpdate { config, live, seat } in updates {
+            let name = config.name.clone();
+            let kept = before.remove(&name).filter(|cluster| Arc::ptr_eq(cluster.live(), &live));
+            let cluster = match kept {
+                Some(cluster) => {
+                    cluster.configure(config);
+                    cluster
+                }
+                None => {
+                    let selector = Selector::new(self.number, live, self.lost.clone());
+                    Rc::new(ClusterSeat::new(config, selector, self.metrics.cluster(&name)))
+                }
+            };
+            if let Some(seat) = seat {
+                let mut selector = cluster.selector.borrow_mut();
+                match selector.install(seat) {
+                    Ok(_) => selector.keep(),
+                    Err(error) => applied.refused.push((name.clone(), error)),
+                }
+            }
+            after.insert(name, cluster);
+        }
+        self.clusters.replace(after);
+    }
+
+    fn apply_listeners(self: &Rc<Self>, updates: Vec<ListenerUpdate>, applied: &mut Applied) {
+        let mut before = self.listeners.take();
+        let mut after = HashMap::with_capacity(updates.len());
+        for ListenerUpdate { config, routes, open, socket } in updates {
+            let name = config.name.clone();
+            let view = ListenerView { config, routes };
+            let listener = match (socket.map(listening).transpose(), before.remove(&name)) {
+                (Ok(None), Some(kept)) => {
+                    kept.configure(view);
+                    kept
+                }
+                (Ok(Some(socket)), old) => {
+                    if let Some(old) = old {
+                        old.close();
+                    }
+                    let listener = Rc::new(ListenerSlot::new(Rc::clone(self), view, open));
+                    drop(tokio::task::spawn_local(Rc::clone(&listener).accept(socket)));
+                    listener
+                }
+                (Ok(None), None) => {
+                    applied.failed.push((name, io::Error::new(io::ErrorKind::NotFound, "it has no socket yet")));
+                    continue;
+                }
+                (Err(error), old) => {
+                    applied.failed.push((name.clone(), error));
+                    match old {
+                        Some(old) => old,
+                        None => continue,
+                    }
+                }
+            };
+            after.insert(name, listener);
+        }
+        for listener in before.values() {
+            listener.close();
+        }
+        self.listeners.replace(after);
+    }
+}
+
+fn listening(socket: std::net::TcpListener) -> io::Result<tokio::net::TcpListener> {
+    socket.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(socket)
+}

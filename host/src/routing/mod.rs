@@ -1,0 +1,21 @@
+//! Which endpoint takes a request: the route table that finds the cluster, the trait that a strategy fulfils, and the
+//! selector that holds a strategy to it. Compiles and tests without any plugin engine.
+
+mod candidates;
+mod fallback;
+mod figures;
+mod route;
+mod seat;
+mod selector;
+mod strategy;
+
+#[cfg(test)]
+mod tests;
+
+pub use candidates::Candidates;
+pub use fallback::RoundRobin;
+pub use figures::{PICK_TIME_BOUNDS_NS, SeatFigures, SeatReading};
+pub use route::RouteTable;
+pub use seat::{Carried, Seat, SeatCommand, SeatHolder, SeatLost, Seats};
+pub use selector::{Decision, Selector};
+pub use strategy::{Choice, Fault, ImportError, Rejection, Strategy};

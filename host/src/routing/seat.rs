@@ -1,0 +1,119 @@
+//! Seats: the places where strategies sit. Each worker has one seat for each cluster. The control side builds strategies
+//! and sends them to their seats; a worker handles what is sent between two requests, so nothing is locked.
+//!
+//! A change of version takes two steps. Every worker installs the new strategy, keeps the old one aside and answers
+//! whether the state was carried over; then all are told to keep the new one or to go back.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::figures::SeatFigures;
+use super::strategy::{Fault, ImportError, Strategy};
+use crate::model::{ClusterName, PluginName};
+
+/// Who sits on a seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeatHolder {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// Counts the versions of the plugin that this process loaded: 1 for the first.
+    pub revision: u64,
+    /// The version as its author counts.
+    pub version: String,
+}
+
+/// A strategy that is ready to sit.
+pub struct Seat {
+    /// Who it is.
+    pub holder: SeatHolder,
+    /// The instance.
+    pub strategy: Box<dyn Strategy>,
+    /// Where its work is counted.
+    pub figures: Arc<SeatFigures>,
+}
+
+impl std::fmt::Debug for Seat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seat").field("holder", &self.holder).finish_non_exhaustive()
+    }
+}
+
+/// Whether state went over to the new strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// It did.
+    Yes,
+    /// There was none, or another plugin's.
+    Nothing,
+}
+
+/// What the control side tells a worker about a seat.
+#[derive(Debug)]
+pub enum SeatCommand {
+    /// Seat a strategy; keep the one before aside until `Keep` or `GoBack`.
+    Install {
+        /// Whose seat.
+        cluster: ClusterName,
+        /// The strategy.
+        seat: Seat,
+        /// Answers with whether state was carried over; on an error the seat is as it was.
+        reply: oneshot::Sender<Result<Carried, ImportError>>,
+    },
+    /// Drop what was kept aside.
+    Keep(ClusterName),
+    /// Take back what was kept aside.
+    GoBack(ClusterName),
+}
+
+/// A worker lost the strategy of a seat and serves by fallback.
+#[derive(Debug)]
+pub struct SeatLost {
+    /// The worker, counted from 0.
+    pub worker: usize,
+    /// The seat.
+    pub cluster: ClusterName,
+    /// Who sat there.
+    pub holder: SeatHolder,
+    /// Why.
+    pub fault: Fault,
+}
+
+/// The way from the control side to the seats of all workers.
+#[derive(Clone, Debug)]
+pub struct Seats {
+    workers: Vec<mpsc::UnboundedSender<SeatCommand>>,
+}
+
+impl Seats {
+    /// The way to workers with these mailboxes, in the order of their numbers.
+    pub fn new(workers: Vec<mpsc::UnboundedSender<SeatCommand>>) -> Self {
+        Self { workers }
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Sends a strategy to one worker's seat and waits for the answer. A worker that is gone, or does not have the
+    /// cluster any more, has no seat to fill: that is no error.
+    pub async fn install(&self, worker: usize, cluster: &ClusterName, seat: Seat) -> Result<Carried, ImportError> {
+        let Some(mailbox) = self.workers.get(worker) else { return Ok(Carried::Nothing) };
+        let (reply, answer) = oneshot::channel();
+        let sent = mailbox.send(SeatCommand::Install { cluster: cluster.clone(), seat, reply });
+        match sent {
+            Ok(()) => answer.await.unwrap_or(Ok(Carried::Nothing)),
+            Err(_) => Ok(Carried::Nothing),
+        }
+    }
+
+    /// Ends a change: all workers keep what was installed, or go back to what sat there before.
+    pub fn settle(&self, cluster: &ClusterName, keep: bool) {
+        for mailbox in &self.workers {
+            let command = if keep { SeatCommand::Keep(cluster.clone()) } else { SeatCommand::GoBack(cluster.clone()) };
+            // A worker that is gone has nothing to settle.
+            let _ = mailbox.send(command);
+        }
+    }
+}

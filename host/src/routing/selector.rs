@@ -1,0 +1,230 @@
+//! The selector: one worker's way to an endpoint of one cluster. It asks the strategy and holds it to the rules: only a
+//! candidate that was not tried is ever returned, and a strategy that fails costs a fallback, not a request.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use tokio::sync::mpsc;
+
+use super::candidates::Candidates;
+use super::fallback::RoundRobin;
+use super::seat::{Carried, Seat, SeatLost};
+use super::strategy::{Choice, Fault, ImportError};
+use crate::cluster::{LiveCluster, Member};
+use crate::model::{Attempt, EndpointId, Outcome, RequestHead};
+
+/// One pick in so many is timed: reading the clock twice costs a tenth of a pick.
+const TIME_ONE_IN: u64 = 16;
+
+/// A decision that keeps the rules.
+#[derive(Debug)]
+pub enum Decision {
+    /// Send it there, and add the headers to the response.
+    Endpoint(Arc<Member>, Vec<(HeaderName, HeaderValue)>),
+    /// Turn it away.
+    Reject(StatusCode, String),
+    /// The cluster has no endpoint that may be chosen.
+    NoEndpoint,
+}
+
+/// Holds the strategy of one seat.
+pub struct Selector {
+    worker: usize,
+    cluster: Arc<LiveCluster>,
+    candidates: Arc<Candidates>,
+    seated: Option<Seat>,
+    /// Who sat here before the last change, if anyone did, until the change is settled.
+    aside: Option<Option<Seat>>,
+    fallback: RoundRobin,
+    lost: mpsc::UnboundedSender<SeatLost>,
+}
+
+impl Selector {
+    /// A selector without a strategy, which serves by fallback. `lost` is told when a strategy had to be dropped.
+    pub fn new(worker: usize, cluster: Arc<LiveCluster>, lost: mpsc::UnboundedSender<SeatLost>) -> Self {
+        Self {
+            worker,
+            cluster,
+            candidates: Arc::default(),
+            seated: None,
+            aside: None,
+            fallback: RoundRobin::default(),
+            lost,
+        }
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> &Arc<LiveCluster> {
+        &self.cluster
+    }
+
+    /// Chooses an endpoint.
+    pub fn pick(&mut self, request: &Arc<RequestHead>, attempt: Attempt<'_>) -> Decision {
+        self.refresh();
+        if self.candidates.is_empty() {
+            return Decision::NoEndpoint;
+        }
+        let attempt = self.leaving_a_choice(attempt);
+        let asked = self.ask(request, attempt);
+        match asked {
+            Some(Ok(decision)) => return decision,
+            Some(Err(fault)) => self.unseat(fault),
+            None => {}
+        }
+        match self.fallback.pick(&self.candidates, attempt.excluded) {
+            Some(member) => Decision::Endpoint(member, Vec::new()),
+            None => Decision::NoEndpoint,
+        }
+    }
+
+    /// Tells the strategy what became of an attempt.
+    pub fn on_outcome(&mut self, outcome: &Outcome) {
+        let told = self.seated.as_mut().map(|seat| seat.strategy.on_outcome(outcome));
+        if let Some(Err(fault)) = told {
+            self.unseat(fault);
+        }
+    }
+
+    /// Seats a strategy for good: for a new cluster, or under a new configuration, where no state goes over. One that
+    /// fails at once is reported lost.
+    pub fn replace(&mut self, seat: Seat) {
+        self.refresh();
+        self.aside = None;
+        self.seated = Some(seat);
+        self.tell_candidates();
+    }
+
+    /// Seats another version and keeps the one before aside until it is settled. State goes over between versions of one
+    /// plugin; on an error the seat is as it was.
+    pub fn install(&mut self, mut seat: Seat) -> Result<Carried, ImportError> {
+        self.refresh();
+        let carried = self.carry_into(&mut seat)?;
+        if !self.candidates.is_empty() {
+            seat.strategy.candidates_changed(&self.candidates)?;
+        }
+        self.aside = Some(self.seated.replace(seat));
+        Ok(carried)
+    }
+
+    /// Drops what was kept aside.
+    pub fn keep(&mut self) {
+        self.aside = None;
+    }
+
+    /// Undoes the last change, unless it is settled.
+    pub fn go_back(&mut self) {
+        if let Some(before) = self.aside.take() {
+            self.seated = before;
+            self.tell_candidates();
+        }
+    }
+
+    /// An attempt that leaves something to choose: when every candidate was tried, all may be tried again.
+    fn leaving_a_choice<'a>(&self, attempt: Attempt<'a>) -> Attempt<'a> {
+        let untried = |member: &Arc<Member>| !attempt.excluded.contains(&member.id());
+        match attempt.excluded.is_empty() || self.candidates.members().iter().any(untried) {
+            true => attempt,
+            false => Attempt { excluded: &[], ..attempt },
+        }
+    }
+
+    fn refresh(&mut self) {
+        let roster = self.cluster.roster();
+        if roster.generation() == self.candidates.generation() {
+            return;
+        }
+        self.candidates = Arc::new(Candidates::of(&roster));
+        drop(roster);
+        self.tell_candidates();
+    }
+
+    fn tell_candidates(&mut self) {
+        if self.candidates.is_empty() {
+            return;
+        }
+        let told = self.seated.as_mut().map(|seat| seat.strategy.candidates_changed(&self.candidates));
+        if let Some(Err(fault)) = told {
+            self.unseat(fault);
+        }
+    }
+
+    /// The strategy's decision, checked; none when the host is to decide.
+    fn ask(&mut self, request: &Arc<RequestHead>, attempt: Attempt<'_>) -> Option<Result<Decision, Fault>> {
+        let seat = self.seated.as_mut()?;
+        let timed = seat.figures.pick() % TIME_ONE_IN == 1;
+        let choice = if timed {
+            let start = Instant::now();
+            let choice = seat.strategy.pick(request, attempt);
+            seat.figures.time(start.elapsed());
+            choice
+        } else {
+            seat.strategy.pick(request, attempt)
+        };
+        let checked = match choice {
+            Err(fault) => Err(fault),
+            Ok(Choice::Fallback) => {
+                seat.figures.fallback();
+                return None;
+            }
+            Ok(Choice::Endpoint(id)) => {
+                allowed(&self.candidates, id, attempt).map(|member| Decision::Endpoint(member, Vec::new()))
+            }
+            Ok(Choice::Routed(id, headers)) => allowed(&self.candidates, id, attempt)
+                .and_then(|member| Ok(Decision::Endpoint(member, checked_headers(headers)?))),
+            Ok(Choice::Reject(rejection)) => {
+                seat.figures.rejection();
+                checked_status(rejection.status).map(|status| Decision::Reject(status, rejection.reason))
+            }
+        };
+        Some(checked)
+    }
+
+    /// Drops a strategy that failed; the control side sends another when its back-off is over.
+    fn unseat(&mut self, fault: Fault) {
+        let Some(seat) = self.seated.take() else { return };
+        seat.figures.fault(&fault);
+        seat.figures.fallback();
+        let cluster = self.cluster.name().clone();
+        // Without a control side there is nobody to tell, and the fallback serves on.
+        let _ = self.lost.send(SeatLost { worker: self.worker, cluster, holder: seat.holder, fault });
+    }
+
+    fn carry_into(&mut self, next: &mut Seat) -> Result<Carried, ImportError> {
+        let Some(before) = &mut self.seated else { return Ok(Carried::Nothing) };
+        let (old, new) = (&before.holder, &next.holder);
+        if old.plugin != new.plugin || old.revision == new.revision {
+            return Ok(Carried::Nothing);
+        }
+        // A version that cannot say what it knows is no reason to keep it.
+        let state = before.strategy.export_state().unwrap_or_default();
+        if state.is_empty() {
+            return Ok(Carried::Nothing);
+        }
+        next.strategy.import_state(&before.holder.version, &state)?;
+        Ok(Carried::Yes)
+    }
+}
+
+fn allowed(candidates: &Candidates, id: EndpointId, attempt: Attempt<'_>) -> Result<Arc<Member>, Fault> {
+    match candidates.get(id) {
+        Some(member) if !attempt.excluded.contains(&id) => Ok(Arc::clone(member)),
+        _ => Err(Fault::NotACandidate(id)),
+    }
+}
+
+fn checked_headers(headers: Vec<(String, String)>) -> Result<Vec<(HeaderName, HeaderValue)>, Fault> {
+    let checked = |(name, value): (String, String)| {
+        let name = HeaderName::try_from(name.as_str()).ok()?;
+        Some((name, HeaderValue::try_from(value).ok()?))
+    };
+    let bad = || Fault::Answer("gave a response header that is no header".to_owned());
+    headers.into_iter().map(checked).collect::<Option<_>>().ok_or_else(bad)
+}
+
+fn checked_status(status: u16) -> Result<StatusCode, Fault> {
+    match StatusCode::from_u16(status) {
+        Ok(code) if (400..600).contains(&status) => Ok(code),
+        _ => Err(Fault::Answer(format!("turned a request away with status {status}; 400 to 599 can be"))),
+    }
+}

@@ -1,0 +1,11 @@
+//! The suite: what the program promises, tested from outside, in one binary so that it is linked once. Each module is
+//! one promise; each test owns its world: ports, folders, servers, clock.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails; clippy sees the helpers of tests as ordinary code"
+)]
+
+mod layers;
