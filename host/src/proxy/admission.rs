@@ -21,7 +21,8 @@ pub(super) fn admit(head: &Parts, max_headers: usize) -> Result<Admitted, Client
     if head.headers.len() > max_headers {
         return Err(ClientFault::TooManyHeaders(max_headers));
     }
-    if !head.uri.path().starts_with('/') && !(head.method == Method::OPTIONS && head.uri.path() == "*") {
+    let whole_server = head.method == Method::OPTIONS && head.uri.path() == "*";
+    if !whole_server && !head.uri.path().starts_with('/') {
         return Err(ClientFault::BadRequest("the target is no path"));
     }
     framing(&head.headers)?;

@@ -88,7 +88,7 @@ impl RequestBody {
 impl Upload {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let frame = match &self.trace {
-            Some(trace) => trace.relay.with(|cx| Pin::new(&mut self.incoming).poll_frame(cx)),
+            Some(trace) => Pin::new(&mut self.incoming).poll_frame(&mut trace.relay.context()),
             None => Pin::new(&mut self.incoming).poll_frame(cx),
         };
         let Poll::Ready(frame) = frame else {
@@ -126,6 +126,14 @@ impl Upload {
     fn broken(&self, fault: ClientFault) -> Broken {
         self.progress.fault.replace(Some(fault));
         Broken::Upload
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(wire) = self.wire.as_ref().filter(|_| self.progress.turn.get() != Turn::Nobody) {
+            wire.unread.set(true);
+        }
     }
 }
 

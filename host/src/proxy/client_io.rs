@@ -24,12 +24,14 @@ pub(super) struct Wire {
     pub(super) head: RefCell<RawHead>,
     /// Bytes came in since this was last lowered.
     pub(super) heard: Cell<bool>,
+    /// A request was answered without reading it to its end.
+    pub(super) unread: Cell<bool>,
     counters: Arc<ListenerCounters>,
 }
 
 impl Wire {
     pub(super) fn new(counters: Arc<ListenerCounters>) -> Self {
-        Self { head: RefCell::new(RawHead::new()), heard: Cell::new(false), counters }
+        Self { head: RefCell::new(RawHead::new()), heard: Cell::new(false), unread: Cell::new(false), counters }
     }
 
     pub(super) fn counters(&self) -> &ListenerCounters {

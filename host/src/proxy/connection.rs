@@ -64,8 +64,6 @@ pub(super) struct ClientConnection {
     streams: Cell<bool>,
     http2: Cell<bool>,
     closing: Cell<bool>,
-    /// A request was answered without reading it to its end.
-    unread: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     tunnel: RefCell<Option<Tunnel>>,
 }
@@ -111,7 +109,6 @@ impl ClientConnection {
             streams: Cell::new(false),
             http2: Cell::new(false),
             closing: Cell::new(false),
-            unread: Cell::new(false),
             waker: RefCell::new(None),
             tunnel: RefCell::new(None),
         }
@@ -155,11 +152,6 @@ impl ClientConnection {
         if !self.http2.get() {
             self.phase.set(Phase::Response);
         }
-    }
-
-    /// The rest of the request will not be read.
-    pub(super) fn abandon_request(&self) {
-        self.unread.set(true);
     }
 
     /// The socket goes to a tunnel when the response is written.
@@ -284,7 +276,7 @@ async fn serve_http1(client: Rc<ClientConnection>, io: TokioIo<ClientIo>) {
     let tunnel = client.tunnel.take();
     match tunnel {
         Some(tunnel) if ended.is_ok() => tunnel.run(stream, parts.read_buf, client.wire.counters()).await,
-        _ if ended.is_err() || client.unread.get() => linger::close(stream).await,
+        _ if ended.is_err() || client.wire.unread.get() => linger::close(stream).await,
         _ => {}
     }
 }

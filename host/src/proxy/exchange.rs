@@ -41,15 +41,14 @@ pub(super) async fn serve(
         }
         Err((busy, error)) => (None, Err((busy, error))),
     };
-    let now = Instant::now();
-    let (busy, response) = match answered {
+    let (busy, response, now) = match answered {
         Ok(answered) => answered,
         Err((busy, error)) => {
             client.wire().counters().refuse(error.reason());
             if error.closes_connection() {
-                client.abandon_request();
+                client.wire().unread.set(true);
             }
-            (busy, problem::response(&error))
+            (busy, problem::response(&error), Instant::now())
         }
     };
     if let Some(seat) = exchange {
@@ -82,7 +81,7 @@ struct Taken {
     added: Vec<(HeaderName, HeaderValue)>,
 }
 
-type Answered = Result<(Busy, Response<ResponseBody>), (Busy, Error)>;
+type Answered = Result<(Busy, Response<ResponseBody>, Instant), (Busy, Error)>;
 
 impl Exchange {
     /// Checks a request and finds its cluster.
@@ -135,12 +134,13 @@ impl Exchange {
 
     async fn run(self, request: Outgoing) -> Answered {
         match self.answer(request).await {
-            Ok(response) => Ok((self.busy, response)),
+            Ok((response, now)) => Ok((self.busy, response, now)),
             Err(error) => Err((self.busy, error)),
         }
     }
 
-    async fn answer(&self, request: Outgoing) -> Result<Response<ResponseBody>, Error> {
+    /// The response, and when its head came.
+    async fn answer(&self, request: Outgoing) -> Result<(Response<ResponseBody>, Instant), Error> {
         let Outgoing { head, body, progress } = request;
         // A request that may be sent twice survives a connection that was closed meanwhile; another must be sure first.
         let repeatable = progress.is_none() && head.method.is_idempotent() && self.upgrade.is_none();
@@ -233,7 +233,7 @@ impl Exchange {
         mut trial: Trial,
         response: Response<Incoming>,
         added: Vec<(HeaderName, HeaderValue)>,
-    ) -> Result<Response<ResponseBody>, Error> {
+    ) -> Result<(Response<ResponseBody>, Instant), Error> {
         let now = Instant::now();
         let (mut parts, incoming) = response.into_parts();
         let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
@@ -245,12 +245,12 @@ impl Exchange {
             }
             headers::to_upgraded_client(&mut parts.headers, version);
             Box::pin(self.change_protocol(link, trial)).await?;
-            return Ok(Response::from_parts(parts, ResponseBody::empty()));
+            return Ok((Response::from_parts(parts, ResponseBody::empty()), now));
         }
         headers::to_client(&mut parts.headers, version, added);
         let idle = self.seat.timeouts().idle_stream;
         let body = ResponseBody::coming(incoming, link, trial, (self.busy.deadline(), idle, now));
-        Ok(Response::from_parts(parts, body))
+        Ok((Response::from_parts(parts, body), now))
     }
 
     /// Leaves both sockets to a tunnel, which begins when the client has its response.

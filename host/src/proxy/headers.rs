@@ -129,6 +129,13 @@ fn strip_hop(headers: &mut HeaderMap) -> bool {
 
 /// Removes `Connection` and the headers that it names, but for those that the request could not do without.
 fn strip_named(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(header::CONNECTION).iter();
+    let plain = lines.next().is_some_and(|line| line == "keep-alive" || line == "close") && lines.next().is_none();
+    if plain {
+        // What nearly every endpoint says: there is nothing to be looked up.
+        headers.remove(header::CONNECTION);
+        return;
+    }
     let kept = |name: &str| {
         ["close", "keep-alive", "host", "content-length"].iter().any(|kept| name.eq_ignore_ascii_case(kept))
     };

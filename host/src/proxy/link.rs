@@ -66,7 +66,7 @@ impl Link {
         cx: &mut Context<'_>,
         mut ask: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        self.trace.relay.aim(cx);
+        self.trace.relay.aim(cx.waker());
         for _ in 0..ROUNDS {
             self.drive();
             let mut inner = Context::from_waker(&self.waker);
@@ -88,7 +88,7 @@ impl Link {
 
     /// Drives the connection to its end: after a change of protocol.
     pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.trace.relay.aim(cx);
+        self.trace.relay.aim(cx.waker());
         self.drive();
         if self.over { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -101,9 +101,18 @@ impl Link {
         !self.over && self.sender.is_ready()
     }
 
+    /// Nobody uses the connection from now on.
+    pub(super) fn park(&mut self, now: Instant) {
+        self.parked = Some(now);
+        self.trace.relay.aim(Waker::noop());
+    }
+
     /// Whether the connection that was idle is still there. `sure` asks the kernel; otherwise what the runtime has heard
     /// so far is enough.
     pub(super) fn is_alive(&mut self, sure: bool) -> bool {
+        if !sure && !self.trace.relay.has_stirred() {
+            return true;
+        }
         self.trace.probe.set(sure);
         self.drive();
         self.trace.probe.set(false);
@@ -118,6 +127,7 @@ impl Link {
 
     fn drive(&mut self) {
         self.flag.lower();
+        self.trace.relay.settle();
         if let (Some(driver), false) = (&mut self.driver, self.over) {
             // An error goes to the request that it concerns.
             self.over = Pin::new(driver).poll(&mut Context::from_waker(&self.waker)).is_ready();

@@ -122,7 +122,7 @@ impl EndpointPool {
         }
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.settings.get().max_idle {
-            link.parked = Some(now);
+            link.park(now);
             idle.push_back(link);
             drop(idle);
             self.gate.free();

@@ -1,1 +1,10 @@
+//! The data path from outside: a real worker between hand-written clients and origins, each on a port of its own. Both
+//! sides are driven step by step, so that every test decides what happens when.
 
+mod bodies;
+mod changes;
+mod forwarding;
+mod harness;
+mod http2;
+mod refusals;
+mod upstreams;

@@ -17,7 +17,6 @@ use tokio::net::TcpStream;
 use super::relay::Relay;
 
 /// What the connection's user knows of its socket.
-#[derive(Debug)]
 pub(super) struct Trace {
     pub(super) relay: Relay,
     /// Bytes came in since the last request began.
@@ -91,7 +90,6 @@ fn is_silent(stream: &TcpStream) -> bool {
 }
 
 /// An endpoint's socket.
-#[derive(Debug)]
 pub(super) struct UpstreamIo {
     stream: TcpStream,
     trace: Rc<Trace>,
@@ -114,7 +112,7 @@ impl AsyncRead for UpstreamIo {
         if trace.probe.get() && !is_silent(stream) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        let read = trace.relay.with(|cx| Pin::new(stream).poll_read(cx, buf));
+        let read = Pin::new(stream).poll_read(&mut trace.relay.context(), buf);
         if buf.filled().len() > held {
             trace.heard.set(true);
         }
@@ -126,7 +124,7 @@ impl AsyncWrite for UpstreamIo {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let Self { stream, trace } = &mut *self;
         trace.keep(std::iter::once(buf));
-        trace.relay.with(|cx| Pin::new(stream).poll_write(cx, buf))
+        Pin::new(stream).poll_write(&mut trace.relay.context(), buf)
     }
 
     fn poll_write_vectored(
@@ -137,10 +135,11 @@ impl AsyncWrite for UpstreamIo {
         let Self { stream, trace } = &mut *self;
         trace.keep(bufs.iter().map(|buf| &**buf));
         // A plain send costs the kernel less than a gathering one.
-        trace.relay.with(|cx| match bufs {
+        let cx = &mut trace.relay.context();
+        match bufs {
             [one] => Pin::new(stream).poll_write(cx, one),
             several => Pin::new(stream).poll_write_vectored(cx, several),
-        })
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,0 +1,213 @@
+//! What happens when an endpoint is down, slow, full, or closes a connection at the wrong moment.
+
+use std::time::Duration;
+
+use super::harness::{GET, OK, Origin, Proxy, cluster_name, problem};
+
+const SHORT: Duration = Duration::from_millis(30);
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_idle_is_replaced() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::new(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.send(OK).await;
+    client.response().await;
+    drop(served);
+    // A body cannot be sent twice: the closed connection has to be found before.
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi").await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    assert_eq!(served.exactly(2).await, "hi");
+    served.send(OK).await;
+    assert_eq!(client.response().await.1, "ok");
+}
+
+#[tokio::test]
+async fn a_request_that_met_a_closing_connection_is_sent_once_more() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::new(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    let first = served.head().await;
+    served.send(OK).await;
+    client.response().await;
+    // The endpoint reads the second request and closes without an answer.
+    client.send(GET).await;
+    served.head().await;
+    drop(served);
+    let mut served = origin.accept().await;
+    let again = served.head().await;
+    let without_id =
+        |head: &str| head.lines().filter(|line| !line.starts_with("x-request-id")).collect::<Vec<_>>().join("\n");
+    assert_eq!(without_id(&again), without_id(&first));
+    served.send(OK).await;
+    assert_eq!(client.response().await.1, "ok");
+}
+
+#[tokio::test]
+async fn what_may_not_be_repeated_is_not_sent_twice() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::new(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.send(OK).await;
+    client.response().await;
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await;
+    assert!(served.head().await.starts_with("POST"));
+    drop(served);
+    assert_eq!(problem(&client.response().await), (502, "endpoint".into(), "connection-reset".into()));
+}
+
+#[tokio::test]
+async fn a_request_on_a_new_connection_is_not_sent_twice() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::new(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    drop(served);
+    assert_eq!(problem(&client.response().await), (502, "endpoint".into(), "connection-reset".into()));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_down_costs_an_attempt_not_the_request() {
+    let (nobody, origin) = (Origin::nobody().await, Origin::new().await.answer_all());
+    let proxy = Proxy::new(&[nobody, origin]).await;
+    let mut client = proxy.client().await;
+    for _ in 0..4 {
+        assert_eq!(client.ask(GET).await.1, "ok");
+    }
+    let post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(client.ask(post).await.1, "ok", "nothing was sent yet, so anything may go elsewhere");
+    let counts = proxy.snapshot().clusters[&cluster_name("web")];
+    assert!(counts.retries >= 2 && counts.retries == counts.connections_failed, "{counts:?}");
+    assert!(proxy.live.roster().members()[0].load(std::time::Instant::now()).error_ratio > 0.0);
+}
+
+#[tokio::test]
+async fn when_all_are_down_the_client_is_told_which() {
+    let proxy = Proxy::new(&[Origin::nobody().await, Origin::nobody().await]).await;
+    let answer = proxy.client().await.ask(GET).await;
+    assert_eq!(problem(&answer), (502, "endpoint".into(), "connect-failed".into()));
+    assert!(answer.1.contains(r#""cluster":"web""#) && answer.1.contains(r#""endpoint":"e1""#), "{}", answer.1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_answer_is_given_up() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.timeouts.response_header = SHORT).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    assert_eq!(problem(&client.response().await), (504, "endpoint".into(), "response-timeout".into()));
+    assert_eq!(served.rest().await, "", "its connection is not used again");
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.send(OK).await;
+    assert_eq!(client.response().await.1, "ok", "the client's connection is");
+}
+
+#[tokio::test]
+async fn a_response_that_stalls_is_broken_off() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.timeouts.idle_stream = SHORT).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nok").await;
+    client.head().await;
+    assert_eq!(client.rest().await, "ok");
+    assert_eq!(served.rest().await, "");
+}
+
+#[tokio::test]
+async fn a_tunnel_in_which_nothing_moves_is_closed() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.timeouts.idle_stream = SHORT).await;
+    let mut client = proxy.client().await;
+    client.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await;
+    client.head().await;
+    assert_eq!((client.rest().await.as_str(), served.rest().await.as_str()), ("", ""));
+}
+
+#[tokio::test]
+async fn what_is_no_response_is_a_bad_gateway() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::new(&[origin.address]).await;
+    for answer in [
+        "HELLO\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+    ] {
+        let mut client = proxy.client().await;
+        client.send(GET).await;
+        let mut served = origin.accept().await;
+        served.head().await;
+        served.send(answer).await;
+        assert_eq!(problem(&client.response().await), (502, "endpoint".into(), "bad-response".into()), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_pool_makes_requests_wait_for_their_turn() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.pool.max_connections = Some(1)).await;
+    let (mut first, mut second) = (proxy.client().await, proxy.client().await);
+    first.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    second.send(&GET.replace("/a", "/second")).await;
+    served.send(OK).await;
+    assert_eq!(first.response().await.1, "ok");
+    assert!(served.head().await.starts_with("GET /second"), "on the connection that came free");
+    served.send(OK).await;
+    assert_eq!(second.response().await.1, "ok");
+}
+
+#[tokio::test]
+async fn a_pool_that_stays_full_turns_requests_away() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::with(&[origin.address], |settings| {
+        settings.cluster.pool.max_connections = Some(1);
+        settings.cluster.timeouts.connect = SHORT;
+    })
+    .await;
+    let (mut first, mut second) = (proxy.client().await, proxy.client().await);
+    first.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    second.send(GET).await;
+    assert_eq!(problem(&second.response().await), (503, "endpoint".into(), "pool-exhausted".into()));
+    served.send(OK).await;
+    assert_eq!(first.response().await.1, "ok");
+}
+
+#[tokio::test]
+async fn endpoints_may_be_named() {
+    let origin = Origin::new().await;
+    let port = origin.address.port();
+    let proxy = Proxy::with(&[origin.address], |settings| {
+        settings.cluster.endpoints[0].address = crate::model::Address::parse(&format!("localhost:{port}")).unwrap();
+    })
+    .await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.send(OK).await;
+    assert_eq!(client.response().await.1, "ok");
+}
