@@ -4,8 +4,17 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test that cannot go on fails; clippy sees the helpers of tests as ordinary code"
 )]
 
+mod conformance;
+mod examples;
 mod layers;
+mod misbehaviour;
+mod programs;
+mod readme;
+mod swap;
+mod under_load;
+mod world;

@@ -20,8 +20,7 @@ pub(super) struct Wanted {
     cluster: Option<String>,
 }
 
-/// Switches one cluster, or every cluster when none is named. Every cluster is switched, or the first that cannot be is
-/// named and those before it stay switched.
+/// Switches one cluster, or every cluster when none is named: all of them, or none.
 pub(super) async fn switch(
     State(shared): State<Shared>,
     Query(wanted): Query<Wanted>,
@@ -31,12 +30,10 @@ pub(super) async fn switch(
     let plugin = PluginName::new(&name).map_err(|error| Problem::bad_request(format!("strategy: {error}")))?;
     let spec = StrategySpec { plugin, config: config(&body)? };
     let clusters = wanted_clusters(&shared, wanted.cluster.as_deref())?;
-    for cluster in &clusters {
-        shared.supervisor.switch(cluster, spec.clone()).await.map_err(|error| match &error {
-            StrategyError::Unknown { .. } => Problem::not_found(error.to_string()),
-            StrategyError::Plugin { .. } => Problem::unprocessable(format!("cluster {cluster}: {error}")),
-        })?;
-    }
+    shared.supervisor.switch(clusters.clone(), spec.clone()).await.map_err(|error| match &error {
+        StrategyError::Unknown { .. } => Problem::not_found(error.to_string()),
+        _ => Problem::unprocessable(error.to_string()),
+    })?;
     let clusters: Vec<_> = clusters.iter().map(ClusterName::as_str).collect();
     Ok(Json(json!({ "strategy": clusters::strategy(&spec), "clusters": clusters })))
 }

@@ -24,6 +24,8 @@ pub(super) struct Fleet {
     workers: Vec<WorkerHandle>,
     supervisor: Arc<Supervisor>,
     listeners: BTreeMap<ListenerName, Bound>,
+    /// Every cluster that there ever was, so that one that comes back does not use an endpoint's id again.
+    known: BTreeMap<ClusterName, Arc<LiveCluster>>,
     publish: watch::Sender<Arc<Served>>,
     admin: admin::Shared,
     admin_server: Option<admin::Server>,
@@ -39,6 +41,9 @@ struct Bound {
     open: OpenConnections,
 }
 
+/// For each listener whose address is new, a socket for each worker.
+type Sockets = BTreeMap<ListenerName, Vec<TcpListener>>;
+
 /// What was built for a configuration that is not at work yet.
 struct Prepared {
     clusters: BTreeMap<ClusterName, Arc<LiveCluster>>,
@@ -46,8 +51,7 @@ struct Prepared {
     /// For each cluster whose strategy is new, a strategy for each worker.
     seats: BTreeMap<ClusterName, Vec<Seat>>,
     listeners: BTreeMap<ListenerName, Bound>,
-    /// For each listener whose address is new, a socket for each worker.
-    sockets: BTreeMap<ListenerName, Vec<TcpListener>>,
+    sockets: Sockets,
     /// The admin server, when its address is new; none inside when there is to be none.
     admin: Option<Option<admin::Server>>,
 }
@@ -59,7 +63,15 @@ impl Fleet {
         publish: watch::Sender<Arc<Served>>,
         admin: admin::Shared,
     ) -> Self {
-        Self { workers, supervisor, listeners: BTreeMap::new(), publish, admin, admin_server: None }
+        Self {
+            workers,
+            supervisor,
+            listeners: BTreeMap::new(),
+            known: BTreeMap::new(),
+            publish,
+            admin,
+            admin_server: None,
+        }
     }
 
     /// Puts a configuration to work: all of it, or none, and says why not.
@@ -92,6 +104,11 @@ impl Fleet {
         }
         change.commit(assignments);
         self.listeners = listeners;
+        self.known.extend(clusters.clone());
+        // No worker routes to these any more.
+        for (_, gone) in self.known.iter().filter(|(name, _)| !clusters.contains_key(*name)) {
+            gone.update(&[], Instant::now());
+        }
         if let Some(server) = admin
             && let Some(old) = std::mem::replace(&mut self.admin_server, server)
         {
@@ -112,46 +129,35 @@ impl Fleet {
         }
     }
 
-    /// Builds everything that can fail. Dropped, it leaves no trace.
+    /// Builds everything that can fail. Dropped, it leaves no trace. Ports come last, since others see them.
     async fn prepare(&self, change: &mut Change<'_>, config: &Config) -> Result<Prepared, String> {
         let before = Arc::clone(&self.publish.borrow());
-        let (listeners, sockets) = self.bind(config)?;
-        let admin = match before.config.admin == config.admin && !before.clusters.is_empty() {
-            true => None,
-            false => Some(admin::Server::start(config.admin.address, self.admin.clone())?),
-        };
-        let mut prepared = Prepared {
-            clusters: BTreeMap::new(),
-            assignments: BTreeMap::new(),
-            seats: BTreeMap::new(),
-            listeners,
-            sockets,
-            admin,
-        };
+        let (mut clusters, mut assignments, mut seats) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for (name, cluster) in &config.clusters {
-            let live = before.clusters.get(name).cloned();
-            let is_new = live.is_none();
-            prepared.clusters.insert(name.clone(), live.unwrap_or_else(|| Arc::new(LiveCluster::new(name.clone()))));
+            let is_new = !before.clusters.contains_key(name);
             // What an operator switched to while running stays until the file itself says something else.
             let said_before = before.config.clusters.get(name).map(|before| &before.strategy);
             let seated = change.assignments().get(name).filter(|_| said_before == Some(&cluster.strategy));
             let spec = seated.unwrap_or(&cluster.strategy).clone();
             if is_new || change.assignments().get(name) != Some(&spec) {
-                let seats =
-                    change.prepare(name, &spec).await.map_err(|error| format!("cluster.{name}.strategy: {error}"))?;
-                prepared.seats.insert(name.clone(), seats);
+                let made = change.prepare(name, &spec).await;
+                seats.insert(name.clone(), made.map_err(|error| format!("cluster.{name}.strategy: {error}"))?);
             }
-            prepared.assignments.insert(name.clone(), spec);
+            assignments.insert(name.clone(), spec);
+            let known = self.known.get(name).cloned();
+            clusters.insert(name.clone(), known.unwrap_or_else(|| Arc::new(LiveCluster::new(name.clone()))));
         }
-        Ok(prepared)
+        let (listeners, sockets) = self.bind(config)?;
+        let serves = !before.clusters.is_empty();
+        let admin = match serves && before.config.admin == config.admin {
+            true => None,
+            false => Some(admin::Server::start(config.admin.address, self.admin.clone())?),
+        };
+        Ok(Prepared { clusters, assignments, seats, listeners, sockets, admin })
     }
 
     /// Opens what is not open yet.
-    #[allow(clippy::type_complexity, reason = "two maps that belong together for one line")]
-    fn bind(
-        &self,
-        config: &Config,
-    ) -> Result<(BTreeMap<ListenerName, Bound>, BTreeMap<ListenerName, Vec<TcpListener>>), String> {
+    fn bind(&self, config: &Config) -> Result<(BTreeMap<ListenerName, Bound>, Sockets), String> {
         let (mut listeners, mut sockets) = (BTreeMap::new(), BTreeMap::new());
         for listener in &config.listeners {
             let (name, address) = (&listener.name, listener.address);
@@ -178,7 +184,7 @@ fn updates(
     workers: usize,
     config: &Config,
     clusters: &BTreeMap<ClusterName, Arc<LiveCluster>>,
-    (listeners, mut sockets): (&BTreeMap<ListenerName, Bound>, BTreeMap<ListenerName, Vec<TcpListener>>),
+    (listeners, mut sockets): (&BTreeMap<ListenerName, Bound>, Sockets),
     mut seats: BTreeMap<ClusterName, Vec<Seat>>,
 ) -> Vec<WorldUpdate> {
     let cluster_configs: Vec<_> = config.clusters.values().cloned().map(Arc::new).collect();

@@ -281,9 +281,19 @@ fn is_change(kind: EventKind) -> bool {
 
 /// Puts back what is fixed for the life of the process, and says so.
 fn keep_what_cannot_change(config: &mut Config, running: &Config) -> Vec<String> {
-    if config.workers == running.workers {
-        return Vec::new();
+    let mut warnings = Vec::new();
+    if config.workers != running.workers {
+        let wanted = std::mem::replace(&mut config.workers, running.workers);
+        warnings.push(format!("workers: {wanted} takes effect at the next start, {} run now", running.workers));
     }
-    let wanted = std::mem::replace(&mut config.workers, running.workers);
-    vec![format!("workers: {wanted} takes effect at the next start, {} run now", running.workers)]
+    let (wanted, held) = (&mut config.plugins, &running.plugins);
+    for (name, wanted, held) in
+        [("folder", &mut wanted.folder, &held.folder), ("cache", &mut wanted.cache, &held.cache)]
+    {
+        if wanted != held {
+            warnings.push(format!("plugins.{name}: takes effect at the next start"));
+            wanted.clone_from(held);
+        }
+    }
+    warnings
 }

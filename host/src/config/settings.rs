@@ -184,6 +184,13 @@ pub struct PluginLimits {
     pub file_bytes: u64,
 }
 
+impl PluginLimits {
+    /// The largest memory that can be granted: each instance reserves address space for it.
+    pub const MOST_MEMORY: usize = 1 << 30;
+    /// The largest table that can be granted.
+    pub const MOST_TABLE_ELEMENTS: usize = 100_000;
+}
+
 /// Where operators connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admin {

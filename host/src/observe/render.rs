@@ -3,7 +3,7 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use serde_json::{Map, Value as Json, json};
@@ -24,29 +24,35 @@ impl Collector for Families {
                 Kind::Gauge => MetricType::Gauge,
                 Kind::Histogram => MetricType::Histogram,
             };
-            // The library ends every help text with a full stop of its own.
-            let help = family.help.trim_end_matches('.');
-            let mut metric = encoder.encode_descriptor(&family.name, help, None, kind)?;
+            let mut metric = encoder.encode_descriptor(&family.name, family.help, None, kind)?;
             for sample in &family.samples {
-                let mut one = metric.encode_family(&sample.labels)?;
-                match &sample.value {
-                    Value::Count(count) => one.encode_counter::<NoLabelSet, _, u64>(count, None)?,
-                    Value::Level(level) => one.encode_gauge(level)?,
-                    Value::Histogram { buckets, sum, count } => {
-                        // The text wants counts per bucket, the unbounded one included, and adds them up itself.
-                        let mut below = 0;
-                        let mut each: Vec<(f64, u64)> = Vec::with_capacity(buckets.len() + 1);
-                        for (bound, upto) in buckets {
-                            each.push((*bound, upto - below));
-                            below = *upto;
-                        }
-                        each.push((f64::INFINITY, count - below));
-                        one.encode_histogram::<NoLabelSet>(*sum, *count, &each, None)?;
-                    }
+                // A family without labels would be written with empty braces.
+                if sample.labels.is_empty() {
+                    encode(&mut metric, &sample.value)?;
+                } else {
+                    encode(&mut metric.encode_family(&sample.labels)?, &sample.value)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn encode(encoder: &mut MetricEncoder<'_>, value: &Value) -> Result<(), fmt::Error> {
+    match value {
+        Value::Count(count) => encoder.encode_counter::<NoLabelSet, _, u64>(count, None),
+        Value::Level(level) => encoder.encode_gauge(level),
+        Value::Histogram { buckets, sum, count } => {
+            // The text wants counts per bucket, the unbounded one included, and adds them up itself.
+            let mut below = 0;
+            let mut each: Vec<(f64, u64)> = Vec::with_capacity(buckets.len() + 1);
+            for (bound, upto) in buckets {
+                each.push((*bound, upto - below));
+                below = *upto;
+            }
+            each.push((f64::INFINITY, count - below));
+            encoder.encode_histogram::<NoLabelSet>(*sum, *count, &each, None)
+        }
     }
 }
 

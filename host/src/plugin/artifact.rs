@@ -57,10 +57,10 @@ impl Artifact {
     /// Checks and compiles. The cheap checks come first, so a wrong file costs little.
     pub fn compile(engine: &PluginEngine, bytes: &[u8], limits: &PluginLimits) -> Result<Self, LoadError> {
         check_bytes(bytes, limits)?;
-        let malformed = |error: wasmtime::Error| LoadError::Malformed(one_line(&error));
+        let malformed = |error: wasmtime::Error| LoadError::Malformed(causes(&error));
         let component = Component::new(engine.inner(), bytes).map_err(malformed)?;
         let imports = check_world(engine, &component)?;
-        let shape = |error: wasmtime::Error| LoadError::Shape(one_line(&error));
+        let shape = |error: wasmtime::Error| LoadError::Shape(causes(&error));
         let linker = link(engine, &component, &imports).map_err(shape)?;
         let pre = linker.instantiate_pre(&component).and_then(RoutingStrategyPre::new).map_err(shape)?;
         Ok(Self { hash: ContentHash::of(bytes), size: bytes.len(), imports: imports.into(), pre })
@@ -127,8 +127,8 @@ fn link(engine: &PluginEngine, component: &Component, imports: &[String]) -> was
     Ok(linker)
 }
 
-/// An error with its causes, on one line.
-pub(super) fn one_line(error: &wasmtime::Error) -> String {
+/// An error with its causes.
+pub(super) fn causes(error: &wasmtime::Error) -> String {
     let causes: Vec<_> = error.chain().map(|cause| cause.to_string().replace('\n', " ")).collect();
     causes.join(": ")
 }

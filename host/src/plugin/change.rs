@@ -28,19 +28,12 @@ impl Supervisor {
         Change { supervisor: self, state: self.state.lock().await }
     }
 
-    /// Gives a cluster another strategy while it runs.
-    pub async fn switch(&self, cluster: &ClusterName, spec: StrategySpec) -> Result<(), StrategyError> {
-        let mut change = self.begin().await;
-        let version = change.version(&spec).await?;
-        let seated = self.seat_everywhere(&mut change.state, &version, cluster, &spec).await;
-        self.seats.settle(cluster, seated.is_ok());
-        match seated {
-            Ok(_) => {
-                change.state.assignments.insert(cluster.clone(), spec);
-                Ok(())
-            }
-            Err(error) => Err(StrategyError::Plugin { name: spec.plugin, error }),
-        }
+    /// Gives some clusters another strategy while they run: all of them, or none. Once begun it goes on to its end, also
+    /// when nobody waits for it any more, so that no seat is left between the two.
+    pub async fn switch(self: &Arc<Self>, clusters: Vec<ClusterName>, spec: StrategySpec) -> Result<(), StrategyError> {
+        let supervisor = Arc::clone(self);
+        let switching = tokio::spawn(async move { supervisor.begin().await.switch(clusters, spec).await });
+        switching.await.unwrap_or_else(|stopped| Err(StrategyError::Stopped(stopped.to_string())))
     }
 }
 
@@ -57,6 +50,15 @@ impl Change<'_> {
         let workers = 0..self.supervisor.seats.workers();
         let seats = workshop.seats(workers, cluster, &spec.config).await;
         seats.map_err(|error| StrategyError::Plugin { name: spec.plugin.clone(), error })
+    }
+
+    async fn switch(mut self, clusters: Vec<ClusterName>, spec: StrategySpec) -> Result<(), StrategyError> {
+        let version = self.version(&spec).await?;
+        let clusters: Vec<_> = clusters.into_iter().map(|cluster| (cluster, spec.clone())).collect();
+        let seated = self.supervisor.seat_all(&mut self.state, &version, &clusters).await;
+        seated.map_err(|error| StrategyError::Plugin { name: spec.plugin, error })?;
+        self.state.assignments.extend(clusters);
+        Ok(())
     }
 
     /// Makes it so: from now on the supervisor keeps these strategies seated.
@@ -83,8 +85,14 @@ impl Change<'_> {
         Ok(version)
     }
 
+    /// Why there is nothing of that name to seat.
     fn unknown(&self, name: &PluginName) -> StrategyError {
-        let known: Vec<_> = self.supervisor.registry.read().keys().map(ToString::to_string).collect();
+        let plugins = self.supervisor.registry.read();
+        if let Some(refusal) = plugins.get(name).and_then(|entry| entry.refused.as_ref()) {
+            return StrategyError::Refused { name: name.clone(), reason: refusal.reason.clone() };
+        }
+        let usable = plugins.iter().filter(|(_, entry)| entry.refused.is_none() || entry.current.is_some());
+        let known: Vec<_> = usable.map(|(name, _)| name.to_string()).collect();
         StrategyError::Unknown { name: name.clone(), known: known.join(", ") }
     }
 }

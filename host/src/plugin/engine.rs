@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::artifact::one_line;
+use super::artifact::causes;
 use super::error::EngineError;
+use crate::config::PluginLimits;
 
 /// How often the engine ticks. Deadlines are counted in ticks; a finer one costs more wake-ups than it saves.
 pub(super) const TICK: Duration = Duration::from_millis(1);
@@ -19,12 +20,6 @@ const INSTANCES: u32 = 1_000;
 
 /// Core modules in one component: its own, and the adapters that the toolchain adds.
 const CORE_INSTANCES: u32 = 8;
-
-/// The largest memory that a limit can grant.
-pub(crate) const MAX_MEMORY: usize = 1 << 30;
-
-/// The largest table that a limit can grant.
-pub(crate) const MAX_TABLE: usize = 100_000;
 
 /// Compiles and runs components.
 pub struct PluginEngine {
@@ -46,14 +41,16 @@ impl PluginEngine {
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pooling()))
             .concurrency_support(false)
             .epoch_interruption(true)
-            .wasm_component_model(true);
+            .wasm_component_model(true)
+            // Addresses in a component without names tell nobody anything; what a guest says when it panics does.
+            .wasm_backtrace_max_frames(None);
         match cache.map(open_cache).transpose() {
             Ok(cache) => {
                 config.cache(cache);
             }
             Err(error) => tracing::warn!(%error, "compiled plugins are not kept between runs"),
         }
-        let engine = Engine::new(&config).map_err(|error| EngineError(one_line(&error)))?;
+        let engine = Engine::new(&config).map_err(|error| EngineError(causes(&error)))?;
         let ticker = tick(engine.clone()).map_err(|error| EngineError(error.to_string()))?;
         Ok(Self { engine, started: Instant::now(), _ticker: ticker })
     }
@@ -78,8 +75,8 @@ fn pooling() -> PoolingAllocationConfig {
         .max_core_instances_per_component(CORE_INSTANCES)
         .max_tables_per_component(CORE_INSTANCES)
         .max_memories_per_component(2)
-        .max_memory_size(MAX_MEMORY)
-        .table_elements(MAX_TABLE)
+        .max_memory_size(PluginLimits::MOST_MEMORY)
+        .table_elements(PluginLimits::MOST_TABLE_ELEMENTS)
         // Instances are few and long-lived; after a swap their memory goes back at once.
         .max_unused_warm_slots(0)
         .linear_memory_keep_resident(0)

@@ -13,7 +13,7 @@ pub(super) const POLICY_EXPORT: &str = "leverframe:plugin/policy@0.1.0";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// Over the limit for files.
-    #[error("the file has {size} bytes; at most {limit} are taken (plugins.limits.file_size)")]
+    #[error("the file has {size} bytes; at most {limit} are taken (plugins.limits.file_bytes)")]
     TooLarge {
         /// What it has.
         size: u64,
@@ -80,6 +80,17 @@ pub enum StrategyError {
         /// What there is.
         known: String,
     },
+    /// There is a file of that name, but it was never taken.
+    #[error("plugin `{name}` has no version that can serve; its file was refused: {reason}")]
+    Refused {
+        /// What was asked for.
+        name: PluginName,
+        /// Why its file was refused.
+        reason: String,
+    },
+    /// The change did not come to its end.
+    #[error("the change was stopped: {0}")]
+    Stopped(String),
     /// The plugin will not do.
     #[error("plugin `{name}`: {error}")]
     Plugin {

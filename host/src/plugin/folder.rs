@@ -2,12 +2,14 @@
 //! of the file system and on a period. A file is read once it has stopped changing, so a slow copy is not taken by halves.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use notify::Watcher;
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, Watcher};
 use tokio::sync::Notify;
 
 use super::supervisor::Supervisor;
@@ -43,7 +45,8 @@ impl Folder {
 
     /// Takes in what is there, at start: a file that is still being copied is taken in again when it has changed.
     pub async fn load(&mut self) {
-        for (name, (path, stamp)) in files(&self.path) {
+        let found = files(&self.path).inspect_err(|error| self.unreadable(error)).unwrap_or_default();
+        for (name, (path, stamp)) in found {
             self.offer(name, path, stamp).await;
         }
     }
@@ -66,9 +69,13 @@ impl Folder {
         }
     }
 
+    fn unreadable(&self, error: &io::Error) {
+        tracing::warn!(folder = %self.path.display(), %error, "cannot be read; every plugin stays as it is");
+    }
+
     /// Compares the files with what was offered; tells whether all are settled.
     async fn scan(&mut self) -> bool {
-        let found = files(&self.path);
+        let Ok(found) = files(&self.path).inspect_err(|error| self.unreadable(error)) else { return true };
         let gone: Vec<_> = self.offered.keys().filter(|name| !found.contains_key(*name)).cloned().collect();
         for name in gone {
             self.offered.remove(&name);
@@ -105,17 +112,31 @@ impl Folder {
     }
 }
 
-/// The `.wasm` files of a folder, by plugin name. A folder that is not there has none.
-fn files(folder: &Path) -> BTreeMap<PluginName, (PathBuf, Stamp)> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    let file = |entry: std::fs::DirEntry| {
-        let path = entry.path();
-        let is_wasm = path.extension().is_some_and(|extension| extension == "wasm");
-        let name = PluginName::new(path.file_stem()?.to_str()?).ok().filter(|_| is_wasm)?;
-        let metadata = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
-        Some((name, (path, stamp(&metadata))))
+/// The `.wasm` files of a folder, by plugin name. A folder that is not there has none; one that cannot be read is an
+/// error, so that no plugin is withdrawn because the process ran out of file descriptors.
+fn files(folder: &Path) -> io::Result<BTreeMap<PluginName, (PathBuf, Stamp)>> {
+    let mut files = BTreeMap::new();
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+        entries => entries?,
     };
-    entries.filter_map(file).collect()
+    for entry in entries {
+        let path = entry?.path();
+        let stem = path.file_stem().and_then(std::ffi::OsStr::to_str);
+        if path.extension().is_none_or(|extension| extension != "wasm") {
+            continue;
+        }
+        let Some(name) = stem.and_then(|stem| PluginName::new(stem).ok()) else {
+            tracing::debug!(file = %path.display(), "passed over: its name cannot be that of a plugin");
+            continue;
+        };
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => drop(files.insert(name, (path, stamp(&metadata)))),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(files)
 }
 
 fn stamp(metadata: &std::fs::Metadata) -> Stamp {
@@ -124,7 +145,19 @@ fn stamp(metadata: &std::fs::Metadata) -> Stamp {
 
 /// Has the file system give hints; none when the folder is not there or hints cannot be had.
 fn watch_path(path: &Path, hint: Arc<Notify>) -> Option<notify::RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |_| hint.notify_one()).ok()?;
+    let changed = move |event: notify::Result<Event>| {
+        // Looking at the folder is an event as well: taken for a hint, each scan would ask for the next. An error may mean
+        // that events were lost.
+        if event.map_or(true, |event| is_change(event.kind)) {
+            hint.notify_one();
+        }
+    };
+    let mut watcher = notify::recommended_watcher(changed).ok()?;
     watcher.watch(path, notify::RecursiveMode::NonRecursive).ok()?;
     Some(watcher)
+}
+
+/// Whether an event may mean another content.
+fn is_change(kind: EventKind) -> bool {
+    !kind.is_access() || kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
 }

@@ -15,6 +15,8 @@ use crate::routing::Candidates;
 
 /// Bytes of standard output kept from one call, so that a panic's message can be shown.
 const MAX_PRINTED: usize = 2048;
+/// How Rust ends the message of a panic: advice that cannot be followed here.
+const RUST_HINT: &str = "note: run with `RUST_BACKTRACE=";
 /// The longest log line taken from a guest.
 const MAX_LINE: usize = 1024;
 /// Log lines taken from one instance in a second.
@@ -39,7 +41,10 @@ pub(super) struct Context {
     pub(super) candidates: Arc<Candidates>,
     shared: Arc<Shared>,
     started: Instant,
+    /// What the guest wrote to a standard stream in this call.
     printed: String,
+    /// The line that it has not ended yet.
+    line: String,
     deadline: Duration,
     overtime_since: Option<Duration>,
     log_second: u64,
@@ -61,6 +66,7 @@ impl Context {
             shared,
             started,
             printed: String::new(),
+            line: String::new(),
             deadline: limits.call_deadline,
             overtime_since: None,
             log_second: 0,
@@ -86,20 +92,30 @@ impl Context {
         ran.saturating_sub(since) >= self.deadline / 2
     }
 
-    /// Takes what the guest wrote to a standard stream: into the log, and kept in case the call fails.
+    /// Takes what the guest wrote to a standard stream: line by line into the log, and kept in case the call fails.
     pub(super) fn printed(&mut self, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
-        let room = MAX_PRINTED.saturating_sub(self.printed.len());
-        self.printed.extend(text.chars().take(room));
-        if self.may_log() {
-            tracing::info!(plugin = self.shared.plugin.as_str(), "{}", text.trim_end());
+        push_some(&mut self.printed, &text, MAX_PRINTED);
+        for piece in text.split_inclusive('\n') {
+            push_some(&mut self.line, piece, MAX_LINE);
+            if piece.ends_with('\n') || self.line.len() >= MAX_LINE {
+                self.end_line();
+            }
         }
+    }
+
+    fn end_line(&mut self) {
+        if !self.line.trim().is_empty() && self.may_log() {
+            tracing::info!(plugin = self.shared.plugin.as_str(), "{}", self.line.trim_end());
+        }
+        self.line.clear();
     }
 
     /// What the guest wrote in this call, on one line.
     pub(super) fn take_printed(&mut self) -> Option<String> {
         let text = std::mem::take(&mut self.printed);
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines = text.lines().filter(|line| !line.starts_with(RUST_HINT));
+        let line = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
         (!line.is_empty()).then_some(line)
     }
 
@@ -116,6 +132,20 @@ impl Context {
     fn read<T>(&self, read: impl FnOnce(&RequestHead) -> Option<T>) -> Option<T> {
         self.request.as_deref().and_then(read)
     }
+}
+
+/// Appends as much as there is room for.
+fn push_some(text: &mut String, more: &str, most: usize) {
+    let room = most.saturating_sub(text.len());
+    let end = more.char_indices().map(|(start, c)| start + c.len_utf8()).take_while(|end| *end <= room).last();
+    text.push_str(more.get(..end.unwrap_or(0)).unwrap_or_default());
+}
+
+/// A guest's text for people: its first line, without control characters, cut off after so many characters. A guest must
+/// not be able to forge a line of the log, or fill one.
+pub(super) fn one_line(text: &str, most: usize) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 impl types::Host for Context {}
@@ -223,7 +253,7 @@ impl runtime::Host for Context {
             return;
         }
         let plugin = self.shared.plugin.as_str();
-        let message: String = message.chars().take(MAX_LINE).collect();
+        let message = one_line(&message, MAX_LINE);
         match level {
             runtime::Level::Debug => tracing::debug!(plugin, "{message}"),
             runtime::Level::Info => tracing::info!(plugin, "{message}"),

@@ -11,16 +11,24 @@ use std::time::Duration;
 use cpu_time::ThreadTime;
 use wasmtime::{Store, StoreContextMut, Trap, UpdateDeadline};
 
-use super::artifact::{Artifact, one_line};
+use super::artifact::{Artifact, causes};
 use super::bindings::strategy::RoutingStrategy;
 use super::bindings::strategy::exports::leverframe::plugin::strategy as wit;
 use super::bindings::strategy::leverframe::plugin::types;
 use super::engine::{PluginEngine, TICK};
 use super::error::LoadError;
-use super::host::{Context, Shared};
+use super::host::{Context, Shared, one_line};
 use crate::config::PluginLimits;
 use crate::model::{Attempt, Failure, Outcome, RequestHead};
 use crate::routing::{Candidates, Choice, Fault, ImportError, Rejection, Strategy};
+
+/// Bytes that may cross the boundary in one call while a request waits: a decision, or the arguments of one host call.
+/// Copying them takes microseconds; a wasmtime store's own limit of 128 MiB takes a tenth of a second.
+const PICK_BYTES: usize = 128 << 10;
+/// The same for every other call, whose largest answer is a state.
+const CALL_BYTES: usize = 1 << 20;
+/// The longest reason taken from a guest.
+const MAX_REASON: usize = 500;
 
 /// What an instance is made from.
 #[derive(Clone, Copy)]
@@ -81,8 +89,7 @@ impl Instance {
         let about = self
             .call(self.limits.call_deadline, |guest, store| guest.call_describe(store))
             .map_err(|fault| LoadError::Faulty { call: "describe", fault })?;
-        let line = |text: String, most: usize| text.lines().next().unwrap_or_default().chars().take(most).collect();
-        Ok(About { version: line(about.version, 32), summary: line(about.summary, 200) })
+        Ok(About { version: one_line(&about.version, 32), summary: one_line(&about.summary, 200) })
     }
 
     /// Hands it its configuration.
@@ -90,7 +97,7 @@ impl Instance {
         let answer = self
             .call(self.limits.call_deadline, |guest, store| guest.call_configure(store, config))
             .map_err(|fault| LoadError::Faulty { call: "configure", fault })?;
-        let wants = answer.map_err(LoadError::Configuration)?;
+        let wants = answer.map_err(|reason| LoadError::Configuration(one_line(&reason, MAX_REASON)))?;
         self.wants_outcomes = wants.contains(wit::Wants::OUTCOMES);
         Ok(())
     }
@@ -103,6 +110,7 @@ impl Instance {
     ) -> Result<T, Fault> {
         self.store.data_mut().begin(deadline);
         self.store.set_epoch_deadline(ticks(deadline));
+        self.store.set_hostcall_fuel(if deadline == self.limits.pick_deadline { PICK_BYTES } else { CALL_BYTES });
         let guest = self.guest.leverframe_plugin_strategy();
         match call(guest, (&mut self.store).into()) {
             Ok(answer) => Ok(answer),
@@ -147,7 +155,7 @@ impl Strategy for Instance {
 
     fn import_state(&mut self, from_version: &str, state: &[u8]) -> Result<(), ImportError> {
         self.call(self.limits.call_deadline, |guest, store| guest.call_import_state(store, from_version, state))?
-            .map_err(ImportError::Refused)
+            .map_err(|reason| ImportError::Refused(one_line(&reason, MAX_REASON)))
     }
 }
 
@@ -170,7 +178,7 @@ fn fault(store: &mut Store<Context>, error: wasmtime::Error, deadline: Duration)
     if matches!(error.downcast_ref(), Some(Trap::Interrupt)) {
         return Fault::Deadline(deadline);
     }
-    let trap = one_line(&error);
+    let trap = one_line(&causes(&error), MAX_REASON);
     match store.data_mut().take_printed() {
         Some(printed) => Fault::Trap(format!("{printed} ({trap})")),
         None => Fault::Trap(trap),
@@ -196,7 +204,7 @@ impl From<wit::Choice> for Choice {
             }
             wit::Choice::Fallback => Self::Fallback,
             wit::Choice::Reject(rejection) => {
-                Self::Reject(Rejection { status: rejection.status, reason: rejection.reason })
+                Self::Reject(Rejection { status: rejection.status, reason: one_line(&rejection.reason, MAX_REASON) })
             }
         }
     }

@@ -140,11 +140,13 @@ impl Supervisor {
     /// Handles what the workers report until they are gone.
     pub async fn run(self: Arc<Self>, mut lost: mpsc::UnboundedReceiver<SeatLost>) {
         while let Some(lost) = lost.recv().await {
-            let Some(wait) = self.on_lost(&lost).await else { continue };
+            let mut wait = self.on_lost(&lost).await;
             let supervisor = Arc::clone(&self);
             tokio::spawn(async move {
-                tokio::time::sleep(wait).await;
-                supervisor.restart(lost).await;
+                while let Some(time) = wait {
+                    tokio::time::sleep(time).await;
+                    wait = supervisor.restart(&lost).await;
+                }
             });
         }
     }
@@ -174,22 +176,31 @@ impl Supervisor {
     /// Seats a version wherever its plugin is used: on every worker, or on none.
     async fn swap(&self, state: &mut State, version: &Arc<Version>) -> Result<Swap, LoadError> {
         let clusters = state.using(&version.plugin);
-        let mut carried = 0;
-        for (done, (cluster, spec)) in clusters.iter().enumerate() {
-            match self.seat_everywhere(state, version, cluster, spec).await {
-                Ok(seats) => carried += seats,
-                Err(error) => {
-                    clusters.iter().take(done + 1).for_each(|(cluster, _)| self.seats.settle(cluster, false));
-                    return Err(error);
-                }
-            }
-        }
-        clusters.iter().for_each(|(cluster, _)| self.seats.settle(cluster, true));
+        let carried = self.seat_all(state, version, &clusters).await?;
         Ok(Swap::Seated { clusters: clusters.len(), carried })
     }
 
+    /// Seats a version on every worker's seat of some clusters, or on none. Tells on how many seats state went over.
+    pub(super) async fn seat_all(
+        &self,
+        state: &mut State,
+        version: &Arc<Version>,
+        clusters: &[(ClusterName, StrategySpec)],
+    ) -> Result<usize, LoadError> {
+        let mut carried = Ok(0);
+        for (cluster, spec) in clusters {
+            let seats = self.seat_everywhere(state, version, cluster, spec).await;
+            carried = carried.and_then(|sum| Ok(sum + seats?));
+            if carried.is_err() {
+                break;
+            }
+        }
+        clusters.iter().for_each(|(cluster, _)| self.seats.settle(cluster, carried.is_ok()));
+        carried
+    }
+
     /// Installs a version on every worker's seat of a cluster, unsettled. Tells on how many seats state went over.
-    pub(super) async fn seat_everywhere(
+    async fn seat_everywhere(
         &self,
         state: &mut State,
         version: &Arc<Version>,
@@ -226,10 +237,23 @@ impl Supervisor {
         if state.assignments.get(&lost.cluster).is_none_or(|spec| spec.plugin != *plugin) {
             return None;
         }
+        self.consequence(&mut state, lost, &current, fault.to_string()).await
+    }
+
+    /// What follows from a failure of the version that serves: it is taken back, or the seat is filled again after the
+    /// time that this tells.
+    async fn consequence(
+        &self,
+        state: &mut State,
+        lost: &SeatLost,
+        current: &Arc<Version>,
+        fault: String,
+    ) -> Option<Duration> {
         let now = Instant::now();
-        let keeps_failing = state.troubles.entry(revision).or_default().failed(now);
-        if let Some(previous) = entry.previous.filter(|_| keeps_failing)
-            && self.take_back(&mut state, &current, &previous, fault.to_string()).await
+        let keeps_failing = state.troubles.entry(current.revision).or_default().failed(now);
+        let previous = self.registry.read().get(&current.plugin).and_then(|entry| entry.previous.clone());
+        if let Some(previous) = previous.filter(|_| keeps_failing)
+            && self.take_back(state, current, &previous, fault).await
         {
             return None;
         }
@@ -259,27 +283,25 @@ impl Supervisor {
         true
     }
 
-    /// Starts a failed instance again, unless something else sits there by now.
-    async fn restart(&self, lost: SeatLost) {
+    /// Starts a failed instance again, unless something else sits there by now. Tells how long to wait for the next try
+    /// when this one failed.
+    async fn restart(&self, lost: &SeatLost) -> Option<Duration> {
         let mut state = self.state.lock().await;
-        let Some(spec) = state.assignments.get(&lost.cluster).cloned() else { return };
-        let Some(current) = self.registry.current(&spec.plugin) else { return };
+        let spec = state.assignments.get(&lost.cluster).cloned()?;
+        let current = self.registry.current(&spec.plugin)?;
         if current.revision != lost.holder.revision {
-            return;
+            return None;
         }
         let workshop = self.workshop(&mut state, &current);
-        let installed = match workshop.seats(lost.worker..lost.worker + 1, &lost.cluster, &spec.config).await {
-            Ok(mut seats) => match seats.pop() {
-                Some(seat) => self.seats.install(lost.worker, &lost.cluster, seat).await.map_err(LoadError::from),
-                None => return,
-            },
-            Err(error) => Err(error),
-        };
-        match installed {
-            Ok(_) => self.seats.settle(&lost.cluster, true),
+        match workshop.seats(lost.worker..lost.worker + 1, &lost.cluster, &spec.config).await {
+            Ok(mut seats) => {
+                self.seats.refill(lost.worker, &lost.cluster, seats.pop()?);
+                None
+            }
             Err(error) => {
                 current.failed(error.to_string());
-                tracing::error!(plugin = spec.plugin.as_str(), %error, "a failed strategy cannot be started again");
+                tracing::warn!(plugin = spec.plugin.as_str(), %error, "a failed strategy cannot be started again yet");
+                self.consequence(&mut state, lost, &current, error.to_string()).await
             }
         }
     }

@@ -65,6 +65,7 @@ pub(super) fn link(linker: &mut Linker<Context>, import: &str) -> wasmtime::Resu
             instance.func_wrap("get-directories", |_, (): ()| Ok((Vec::<(Resource<Descriptor>, String)>::new(),)))
         }
         "wasi:io/streams" => streams(&mut instance),
+        "wasi:io/poll" => poll(&mut instance),
         "wasi:random/random" => random(&mut instance, "get-random-bytes", "get-random-u64"),
         "wasi:random/insecure" => random(&mut instance, "get-insecure-random-bytes", "get-insecure-random-u64"),
         "wasi:random/insecure-seed" => {
@@ -139,6 +140,12 @@ fn streams(instance: &mut LinkerInstance<'_, Context>) -> wasmtime::Result<()> {
             |mut store: StoreContextMut<'_, Context>,
              (_, bytes): (Resource<Output>, Vec<u8>)|
              -> wasmtime::Result<Written> {
+                if bytes.len() as u64 > WRITE_AT_ONCE {
+                    bail!(
+                        "the plugin wrote {} bytes at once; it was told that {WRITE_AT_ONCE} is the most",
+                        bytes.len()
+                    );
+                }
                 store.data_mut().printed(&bytes);
                 Ok((Ok(()),))
             },
@@ -147,10 +154,27 @@ fn streams(instance: &mut LinkerInstance<'_, Context>) -> wasmtime::Result<()> {
     for flush in ["[method]output-stream.flush", "[method]output-stream.blocking-flush"] {
         instance.func_wrap(flush, |_, (_,): (Resource<Output>,)| -> wasmtime::Result<Written> { Ok((Ok(()),)) })?;
     }
+    // A standard library waits for a stream before it writes to it. There is never anything to wait for.
+    instance.func_wrap("[method]output-stream.subscribe", |_, (_,): (Resource<Output>,)| {
+        Ok((Resource::<Pollable>::new_own(0),))
+    })?;
+    instance.func_wrap("[method]input-stream.subscribe", |_, (_,): (Resource<Input>,)| {
+        Ok((Resource::<Pollable>::new_own(0),))
+    })?;
     instance.func_wrap(
         "[method]input-stream.blocking-read",
         |_, (_, _): (Resource<Input>, u64)| -> wasmtime::Result<(Result<Vec<u8>, StreamError>,)> {
             Ok((Err(StreamError::Closed),))
         },
     )
+}
+
+/// Waiting for a stream ends at once. Waiting for a clock is not offered, so that a guest that sleeps is told so by a trap
+/// and not by a deadline.
+fn poll(instance: &mut LinkerInstance<'_, Context>) -> wasmtime::Result<()> {
+    instance.func_wrap("[method]pollable.ready", |_, (_,): (Resource<Pollable>,)| Ok((true,)))?;
+    instance.func_wrap("[method]pollable.block", |_, (_,): (Resource<Pollable>,)| Ok(()))?;
+    instance.func_wrap("poll", |_, (all,): (Vec<Resource<Pollable>>,)| {
+        Ok(((0..u32::try_from(all.len()).unwrap_or(u32::MAX)).collect::<Vec<_>>(),))
+    })
 }

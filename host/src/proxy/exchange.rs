@@ -2,34 +2,37 @@
 //! the head is given away, so that another endpoint can be tried as long as nothing was sent.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Instant;
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
-use hyper::body::Incoming;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming as IncomingBody;
+use hyper::ext::ReasonPhrase;
 
 use super::admission;
-use super::body::{Progress, RequestBody, ResponseBody, Turn};
+use super::body::{Origin, ResponseBody};
 use super::connection::{Busy, ClientConnection};
+use super::deadline::Deadline;
 use super::error::{ClientFault, EndpointFault, Error, HostFault};
+use super::forward::{self, Incoming, Length};
 use super::head::Parsed;
 use super::headers;
-use super::link::{Link, Sent};
+use super::http1::ResponseHead;
+use super::link::Link;
 use super::problem;
 use super::seat::ClusterSeat;
+use super::sending::Sending;
 use super::trial::Trial;
 use super::tunnel::Tunnel;
+use super::upload::Upload;
 use crate::model::{Attempt, RequestHead};
 use crate::routing::Decision;
 
 /// Answers a request; what goes wrong becomes the answer.
 pub(super) async fn serve(
     client: Rc<ClientConnection>,
-    request: Request<Incoming>,
+    request: Request<IncomingBody>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let started = Instant::now();
     let busy = client.begin(started);
@@ -59,7 +62,7 @@ pub(super) async fn serve(
 }
 
 /// A request that was admitted and has a cluster.
-struct Exchange {
+pub(super) struct Exchange {
     busy: Busy,
     seat: Rc<ClusterSeat>,
     started: Instant,
@@ -70,8 +73,7 @@ struct Exchange {
 /// What is passed on of a request.
 struct Outgoing {
     head: Arc<RequestHead>,
-    body: RequestBody,
-    progress: Option<Rc<Progress>>,
+    upload: Option<Box<Upload>>,
 }
 
 /// An endpoint that takes a request.
@@ -85,7 +87,7 @@ type Answered = Result<(Busy, Response<ResponseBody>, Instant), (Busy, Error)>;
 
 impl Exchange {
     /// Checks a request and finds its cluster.
-    fn admit(busy: Busy, request: Request<Incoming>, started: Instant) -> Result<(Self, Outgoing), (Busy, Error)> {
+    fn admit(busy: Busy, request: Request<IncomingBody>, started: Instant) -> Result<(Self, Outgoing), (Busy, Error)> {
         let (parts, body) = request.into_parts();
         match Self::check(&busy, parts, body) {
             Ok((seat, version, upgrade, outgoing)) => Ok((Self { busy, seat, started, version, upgrade }, outgoing)),
@@ -97,7 +99,7 @@ impl Exchange {
     fn check(
         busy: &Busy,
         parts: http::request::Parts,
-        body: Incoming,
+        body: IncomingBody,
     ) -> Result<(Rc<ClusterSeat>, Version, Option<HeaderValue>, Outgoing), Error> {
         let client = busy.client();
         let view = client.listener().view();
@@ -128,8 +130,8 @@ impl Exchange {
         let seat = view.routes.find(&head).and_then(|cluster| client.listener().world().cluster(cluster));
         let seat = seat.ok_or(Error::Host(HostFault::NoRoute))?;
         let wire = (parts.version < Version::HTTP_2).then(|| Rc::clone(client.wire()));
-        let (body, progress) = RequestBody::new(body, limits.body_bytes, wire);
-        Ok((seat, parts.version, upgrade, Outgoing { head, body, progress }))
+        let upload = Upload::new(body, &head.headers, limits.body_bytes, wire);
+        Ok((seat, parts.version, upgrade, Outgoing { head, upload }))
     }
 
     async fn run(self, request: Outgoing) -> Answered {
@@ -141,14 +143,18 @@ impl Exchange {
 
     /// The response, and when its head came.
     async fn answer(&self, request: Outgoing) -> Result<(Response<ResponseBody>, Instant), Error> {
-        let Outgoing { head, body, progress } = request;
+        let Outgoing { head, upload } = request;
         // A request that may be sent twice survives a connection that was closed meanwhile; another must be sure first.
-        let repeatable = progress.is_none() && head.method.is_idempotent() && self.upgrade.is_none();
-        let Taken { link, trial, added } = self.take(&head, !repeatable).await?;
-        let sent = Self::outgoing(self, head, body);
-        let sending = Sending { exchange: self, trial, progress, repeatable };
-        let (link, trial, response) = sending.send(link, sent).await?;
-        self.pass_back(link, trial, response, added).await
+        let repeatable = upload.is_none() && head.method.is_idempotent() && self.upgrade.is_none();
+        let Taken { mut link, trial, added } = self.take(&head, !repeatable).await?;
+        self.write_head(&mut link, &head, upload.as_deref());
+        let answers_head = head.method == Method::HEAD;
+        // All of the request is written down: the room of its headers serves the response's.
+        let mut space = Arc::try_unwrap(head).map(|head| head.headers).unwrap_or_default();
+        space.clear();
+        let sending = Sending { exchange: self, trial, upload, repeatable, answers_head, space };
+        let (origin, head) = sending.send(link).await?;
+        self.pass_back(origin, head, added)
     }
 
     /// A connection to an endpoint: the first that the selector picks and that can be connected to.
@@ -194,7 +200,18 @@ impl Exchange {
         connected
     }
 
-    fn count(&self, connected: &Result<Box<Link>, EndpointFault>) {
+    /// The cluster that serves the request.
+    pub(super) fn seat(&self) -> &ClusterSeat {
+        &self.seat
+    }
+
+    /// The deadline of the request.
+    pub(super) fn deadline(&self) -> &Deadline {
+        self.busy.deadline()
+    }
+
+    /// Counts what came of asking for a connection.
+    pub(super) fn count(&self, connected: &Result<Box<Link>, EndpointFault>) {
         let counters = &self.seat.counters;
         match connected {
             Ok(link) if link.parked.is_some() => counters.reused.add(1),
@@ -204,164 +221,61 @@ impl Exchange {
         }
     }
 
-    /// The request that goes to the endpoint. The head is taken apart, not copied, unless the strategy still holds it.
-    fn outgoing(&self, head: Arc<RequestHead>, body: RequestBody) -> Request<RequestBody> {
-        let head = Arc::try_unwrap(head).unwrap_or_else(|held| (*held).clone());
-        let chunked =
-            matches!(body, RequestBody::Streaming(_)) && !head.headers.contains_key(http::header::CONTENT_LENGTH);
-        let mut request = Request::new(body);
-        *request.headers_mut() = head.headers;
-        headers::to_endpoint(
-            request.headers_mut(),
-            headers::Incoming {
-                client: self.busy.client().address_text(),
-                version: self.version,
-                authority: head.uri.authority().map(http::uri::Authority::as_str),
-                chunked,
-                upgrade: self.upgrade.clone(),
-            },
-        );
-        *request.method_mut() = head.method;
-        *request.uri_mut() = origin_form(head.uri);
-        request
+    /// Writes the head of the request to where the connection takes it from.
+    fn write_head(&self, link: &mut Link, head: &RequestHead, upload: Option<&Upload>) {
+        let body = match upload {
+            None => Length::None,
+            Some(upload) if upload.is_chunked() => Length::Unknown,
+            Some(_) => Length::Given,
+        };
+        let incoming = Incoming {
+            method: &head.method,
+            uri: &head.uri,
+            headers: &head.headers,
+            version: self.version,
+            client: self.busy.client().address_text(),
+            body,
+            upgrade: self.upgrade.as_ref(),
+        };
+        forward::write(&incoming, link.begin().gather());
     }
 
     /// The response that goes to the client.
-    async fn pass_back(
+    fn pass_back(
         &self,
-        link: Box<Link>,
-        mut trial: Trial,
-        response: Response<Incoming>,
+        origin: Origin,
+        head: ResponseHead,
         added: Vec<(HeaderName, HeaderValue)>,
     ) -> Result<(Response<ResponseBody>, Instant), Error> {
         let now = Instant::now();
-        let (mut parts, incoming) = response.into_parts();
-        let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
-        trial.answers(parts.status, now);
-        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        let Origin { link, mut trial, upload } = origin;
+        trial.answers(head.status, now);
+        let mut response = Response::new(ResponseBody::empty());
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        if let Some(reason) = head.reason.and_then(|reason| ReasonPhrase::try_from(reason).ok()) {
+            response.extensions_mut().insert(reason);
+        }
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
             if self.upgrade.is_none() {
                 let fault = EndpointFault::Protocol("it changed the protocol without being asked to".to_owned());
                 return Err(trial.fault(fault, now));
             }
-            headers::to_upgraded_client(&mut parts.headers, version);
-            Box::pin(self.change_protocol(link, trial)).await?;
-            return Ok((Response::from_parts(parts, ResponseBody::empty()), now));
+            headers::to_upgraded_client(response.headers_mut(), head.version, head.upgrade);
+            self.change_protocol(*link, trial);
+            return Ok((response, now));
         }
-        headers::to_client(&mut parts.headers, version, added);
+        headers::to_client(response.headers_mut(), head.version, added);
         let idle = self.seat.timeouts().idle_stream;
-        let body = ResponseBody::coming(incoming, link, trial, (self.busy.deadline(), idle, now));
-        Ok((Response::from_parts(parts, body), now))
+        let origin = Origin { link, trial, upload };
+        *response.body_mut() = ResponseBody::coming(head.framing, origin, (self.busy.deadline(), idle, now));
+        Ok((response, now))
     }
 
     /// Leaves both sockets to a tunnel, which begins when the client has its response.
-    async fn change_protocol(&self, mut link: Box<Link>, trial: Trial) -> Result<(), Error> {
-        poll_fn(|cx| link.poll_over(cx)).await;
-        match link.into_parts() {
-            Some((stream, read)) => {
-                let idle = self.seat.timeouts().idle_stream;
-                self.busy.client().tunnel(Tunnel { stream, read, idle, _trial: trial });
-                Ok(())
-            }
-            None => Err(trial.fault(EndpointFault::Reset("it closed".to_owned()), Instant::now())),
-        }
+    fn change_protocol(&self, link: Link, trial: Trial) {
+        let (stream, read) = link.into_parts();
+        let idle = self.seat.timeouts().idle_stream;
+        self.busy.client().tunnel(Tunnel { stream, read, idle, _trial: trial });
     }
-}
-
-/// A request that is being sent.
-struct Sending<'a> {
-    exchange: &'a Exchange,
-    trial: Trial,
-    progress: Option<Rc<Progress>>,
-    repeatable: bool,
-}
-
-impl Sending<'_> {
-    /// Sends the request and waits for the head of the response. A request on a connection that was idle is sent once
-    /// more, on a new one, when the endpoint closed the old one before it arrived.
-    async fn send(
-        mut self,
-        mut link: Box<Link>,
-        mut request: Request<RequestBody>,
-    ) -> Result<(Box<Link>, Trial, Response<Incoming>), Error> {
-        let mut reused = link.parked.is_some();
-        loop {
-            request.body_mut().goes_to(link.trace());
-            let keep = reused && self.repeatable;
-            let sent = link.send(request, keep);
-            let lost = match self.head(&mut link, pin!(sent)).await {
-                Ok(Ok(response)) => return Ok((link, self.trial, response)),
-                Ok(Err(lost)) => lost,
-                Err(fault) => return Err(self.failed(fault)),
-            };
-            let mut lost = lost;
-            let again = lost.take_message().or_else(|| {
-                let unheard = keep && !link.trace().has_heard();
-                unheard.then(|| link.trace().request())?.map(|request| request.map(|()| RequestBody::Empty))
-            });
-            request = match again {
-                Some(request) if reused => request,
-                _ => return Err(self.lost(lost.into_error())),
-            };
-            drop(link);
-            reused = false;
-            let limit = self.exchange.seat.timeouts().connect;
-            let renewed = Box::pin(self.trial.pool().renew(limit)).await;
-            self.exchange.count(&renewed);
-            link = match renewed {
-                Ok(link) => link,
-                Err(fault) => return Err(self.trial.fault(fault, Instant::now())),
-            };
-            self.trial.sends(Instant::now());
-        }
-    }
-
-    /// Waits for the head of the response, for as long as something moves.
-    async fn head(&self, link: &mut Link, mut sent: Pin<&mut impl Future<Output = Sent>>) -> Result<Sent, Turn> {
-        let timeouts = self.exchange.seat.timeouts();
-        let deadline = self.exchange.busy.deadline();
-        let first = if self.progress.is_some() { timeouts.idle_stream } else { timeouts.response_header };
-        deadline.set(self.trial.began() + first);
-        poll_fn(|cx| {
-            if let Poll::Ready(sent) = link.poll_with(cx, |inner| sent.as_mut().poll(inner)) {
-                return Poll::Ready(Ok(sent));
-            }
-            let turn = self.progress.as_ref().map_or(Turn::Nobody, |progress| {
-                if progress.moved.replace(false) {
-                    let over = progress.turn.get() == Turn::Nobody;
-                    let limit = if over { timeouts.response_header } else { timeouts.idle_stream };
-                    deadline.set(Instant::now() + limit);
-                }
-                progress.turn.get()
-            });
-            deadline.poll(cx).map(|()| Err(turn))
-        })
-        .await
-    }
-
-    /// Nothing moved for too long.
-    fn failed(self, turn: Turn) -> Error {
-        match turn {
-            Turn::Client => Error::Client(ClientFault::Timeout),
-            Turn::Endpoint => self.trial.fault(EndpointFault::IdleTimeout, Instant::now()),
-            Turn::Nobody => self.trial.fault(EndpointFault::ResponseTimeout, Instant::now()),
-        }
-    }
-
-    /// The connection failed: through the client's body, or by itself.
-    fn lost(self, error: hyper::Error) -> Error {
-        if let Some(fault) = self.progress.as_ref().and_then(|progress| progress.fault.take()) {
-            return Error::Client(fault);
-        }
-        let why = error.to_string();
-        let fault = if error.is_parse() { EndpointFault::Protocol(why) } else { EndpointFault::Reset(why) };
-        self.trial.fault(fault, Instant::now())
-    }
-}
-
-/// The target as an endpoint expects it: path and query.
-fn origin_form(uri: Uri) -> Uri {
-    if uri.authority().is_none() {
-        return uri;
-    }
-    uri.into_parts().path_and_query.map_or_else(Uri::default, Uri::from)
 }

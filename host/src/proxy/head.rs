@@ -2,11 +2,16 @@
 //! fragment, and resolves `Content-Length` beside `Transfer-Encoding` by itself; a proxy must refuse all three, because
 //! the next server may read them otherwise.
 //!
-//! Best effort where requests are pipelined behind a body: there the start of a head may be missing, and what hyper makes
-//! of it is what counts.
+//! A head that is pipelined behind another is checked in its turn. Behind a body it may be missing here, in whole or in
+//! part, and what hyper makes of it is what counts.
+
+use memchr::memmem;
 
 /// Bytes of a head that are kept: as much as hyper itself reads before it gives up.
 const MAX_KEPT: usize = 8192 + 4096 * 100;
+
+/// How a head ends.
+const END: &[u8] = b"\r\n\r\n";
 
 /// Keeps the bytes of the head that is coming in.
 #[derive(Debug)]
@@ -36,8 +41,15 @@ impl RawHead {
 
     /// Checks the head that was parsed just now and forgets it. While a body comes nothing is recorded.
     pub(super) fn check(&mut self, parsed: Parsed) -> Result<(), &'static str> {
-        let checked = check(&self.bytes, parsed);
-        self.bytes.clear();
+        let end = memmem::find(&self.bytes, END).map_or(self.bytes.len(), |at| at + END.len());
+        let head = self.bytes.get(..end).unwrap_or_default();
+        let checked = check(head, parsed);
+        if parsed.has_body || end == self.bytes.len() {
+            self.bytes.clear();
+        } else {
+            // What follows is the next request.
+            self.bytes.drain(..end);
+        }
         self.recording = !parsed.has_body;
         checked
     }

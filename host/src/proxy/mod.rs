@@ -5,8 +5,9 @@
 //! finish on what they hold. Which endpoint takes a request is the selector's decision, never this folder's.
 //!
 //! The way of a request: `listener` accepts, `connection` speaks HTTP with the client, `admission` refuses what is no
-//! sound request, `exchange` routes, picks, sends and retries, `pool` and `link` hold the connections to endpoints,
-//! `headers` says what each side gets to see, `problem` turns an error into the answer.
+//! sound request, `exchange` routes and picks, `sending` sends and waits, `pool` and `link` hold the connections to
+//! endpoints, which speak `http1`, `forward` and `headers` say what each side gets to see, `upload` and `body` pass the
+//! bodies on, `problem` turns an error into the answer.
 
 mod admission;
 mod body;
@@ -16,19 +17,22 @@ mod connection;
 mod deadline;
 mod error;
 mod exchange;
+mod forward;
 mod head;
 mod headers;
+mod http1;
 mod linger;
 mod link;
 mod listener;
 mod metrics;
+mod outbox;
 mod pool;
 mod problem;
-mod relay;
 mod seat;
+mod sending;
 mod trial;
 mod tunnel;
-mod upstream_io;
+mod upload;
 mod worker;
 mod world;
 

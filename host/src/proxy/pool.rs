@@ -76,7 +76,7 @@ impl EndpointPool {
     /// An idle connection that is still there. `sure` asks the kernel whether it is.
     pub(super) fn take_idle(&self, now: Instant, sure: bool) -> Option<Box<Link>> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(mut link) = idle.pop_back() {
+        while let Some(link) = idle.pop_back() {
             if self.is_fresh(&link, now) && link.is_alive(sure) {
                 return Some(link);
             }
@@ -115,11 +115,8 @@ impl EndpointPool {
         }
     }
 
-    /// Takes a connection back; it is closed when it cannot be used again, or when enough are idle.
+    /// Takes a connection back that can be used again; it is closed when enough are idle.
     pub(super) fn put_back(&self, mut link: Box<Link>, now: Instant) {
-        if !link.is_at_rest() {
-            return;
-        }
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.settings.get().max_idle {
             link.park(now);
@@ -131,7 +128,7 @@ impl EndpointPool {
 
     /// Closes what was idle for too long, and what the endpoint closed.
     pub(super) fn sweep(&self, now: Instant) {
-        self.idle.borrow_mut().retain_mut(|link| self.is_fresh(link, now) && link.is_alive(false));
+        self.idle.borrow_mut().retain(|link| self.is_fresh(link, now) && link.is_alive(false));
     }
 
     fn is_fresh(&self, link: &Link, now: Instant) -> bool {
@@ -148,10 +145,9 @@ impl EndpointPool {
     }
 
     async fn open(&self, slot: Slot, limit: Duration) -> Result<Box<Link>, EndpointFault> {
-        let failed = |error: &dyn std::error::Error| EndpointFault::Connect(error.to_string());
         match timeout(limit, connect(&self.target)).await {
-            Ok(Ok(stream)) => Link::new(stream, slot).await.map(Box::new).map_err(|error| failed(&error)),
-            Ok(Err(error)) => Err(failed(&error)),
+            Ok(Ok(stream)) => Ok(Box::new(Link::new(stream, slot))),
+            Ok(Err(error)) => Err(EndpointFault::Connect(error.to_string())),
             Err(_) => Err(EndpointFault::ConnectTimeout),
         }
     }

@@ -16,7 +16,7 @@ use super::seat::ClusterSeat;
 use crate::cluster::LiveCluster;
 use crate::config;
 use crate::model::{ClusterName, ListenerName};
-use crate::routing::{Carried, ImportError, RouteTable, Seat, SeatCommand, SeatLost, Selector};
+use crate::routing::{Carried, RouteTable, Seat, SeatCommand, SeatLost, Selector};
 
 /// Everything that a worker is to serve from now on.
 #[derive(Debug, Default)]
@@ -54,8 +54,6 @@ pub struct ClusterUpdate {
 /// What came of an update. Whatever is listed here, everything else was done.
 #[derive(Debug, Default)]
 pub struct Applied {
-    /// Strategies that refused the state of the one before, which therefore stayed.
-    pub refused: Vec<(ClusterName, ImportError)>,
     /// Listeners whose socket could not be used.
     pub failed: Vec<(ListenerName, io::Error)>,
 }
@@ -95,7 +93,7 @@ impl World {
     /// Replaces everything. Nothing awaits in between, so no request sees half of it.
     pub(super) fn apply(self: &Rc<Self>, update: WorldUpdate) -> Applied {
         let mut applied = Applied::default();
-        self.apply_clusters(update.clusters, &mut applied);
+        self.apply_clusters(update.clusters);
         self.apply_listeners(update.listeners, &mut applied);
         applied
     }
@@ -130,6 +128,11 @@ impl World {
                 // Nobody waits for the answer any more: the change will be settled all the same.
                 let _ = reply.send(carried);
             }
+            SeatCommand::Refill { cluster, seat } => {
+                if let Some(cluster) = self.cluster(&cluster) {
+                    cluster.selector.borrow_mut().refill(seat);
+                }
+            }
             SeatCommand::Keep(cluster) => {
                 if let Some(cluster) = self.cluster(&cluster) {
                     cluster.selector.borrow_mut().keep();
@@ -154,7 +157,7 @@ impl World {
         }
     }
 
-    fn apply_clusters(&self, updates: Vec<ClusterUpdate>, applied: &mut Applied) {
+    fn apply_clusters(&self, updates: Vec<ClusterUpdate>) {
         let mut before = self.clusters.take();
         let mut after = HashMap::with_capacity(updates.len());
         for ClusterUpdate { config, live, seat } in updates {
@@ -171,11 +174,7 @@ impl World {
                 }
             };
             if let Some(seat) = seat {
-                let mut selector = cluster.selector.borrow_mut();
-                match selector.install(seat) {
-                    Ok(_) => selector.keep(),
-                    Err(error) => applied.refused.push((name.clone(), error)),
-                }
+                cluster.selector.borrow_mut().replace(seat);
             }
             after.insert(name, cluster);
         }

@@ -17,7 +17,7 @@ use crate::model::{ClusterName, PluginName};
 pub struct SeatHolder {
     /// The plugin.
     pub plugin: PluginName,
-    /// Counts the versions of the plugin that this process loaded: 1 for the first.
+    /// Counts the versions that this process loaded, over all plugins.
     pub revision: u64,
     /// The version as its author counts.
     pub version: String,
@@ -59,6 +59,13 @@ pub enum SeatCommand {
         seat: Seat,
         /// Answers with whether state was carried over; on an error the seat is as it was.
         reply: oneshot::Sender<Result<Carried, ImportError>>,
+    },
+    /// Seat a strategy if the seat is empty: after a failure.
+    Refill {
+        /// Whose seat.
+        cluster: ClusterName,
+        /// The strategy.
+        seat: Seat,
     },
     /// Drop what was kept aside.
     Keep(ClusterName),
@@ -105,6 +112,14 @@ impl Seats {
         match sent {
             Ok(()) => answer.await.unwrap_or(Ok(Carried::Nothing)),
             Err(_) => Ok(Carried::Nothing),
+        }
+    }
+
+    /// Sends a strategy to one worker's seat, for the case that it is empty.
+    pub fn refill(&self, worker: usize, cluster: &ClusterName, seat: Seat) {
+        if let Some(mailbox) = self.workers.get(worker) {
+            // A worker that is gone has no seat to fill.
+            let _ = mailbox.send(SeatCommand::Refill { cluster: cluster.clone(), seat });
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::candidates::Candidates;
 use super::fallback::RoundRobin;
+use super::figures::SeatFigures;
 use super::seat::{Carried, Seat, SeatLost};
 use super::strategy::{Choice, Fault, ImportError};
 use crate::cluster::{LiveCluster, Member};
@@ -16,6 +17,24 @@ use crate::model::{Attempt, EndpointId, Outcome, RequestHead};
 
 /// One pick in so many is timed: reading the clock twice costs a tenth of a pick.
 const TIME_ONE_IN: u64 = 16;
+
+/// Headers that say where a message ends and what becomes of its connection. One from a strategy could cut a response
+/// short, or hide another in it.
+const HOST_HEADERS: [&str; 9] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Response headers that a strategy may add: what a few cookies need.
+const MAX_HEADERS: usize = 32;
+const MAX_HEADER_BYTES: usize = 8 << 10;
 
 /// A decision that keeps the rules.
 #[derive(Debug)]
@@ -34,6 +53,8 @@ pub struct Selector {
     cluster: Arc<LiveCluster>,
     candidates: Arc<Candidates>,
     seated: Option<Seat>,
+    /// Where the fallbacks are counted while the strategy that failed is away.
+    vacated: Option<Arc<SeatFigures>>,
     /// Who sat here before the last change, if anyone did, until the change is settled.
     aside: Option<Option<Seat>>,
     fallback: RoundRobin,
@@ -48,6 +69,7 @@ impl Selector {
             cluster,
             candidates: Arc::default(),
             seated: None,
+            vacated: None,
             aside: None,
             fallback: RoundRobin::default(),
             lost,
@@ -71,6 +93,9 @@ impl Selector {
             Some(Ok(decision)) => return decision,
             Some(Err(fault)) => self.unseat(fault),
             None => {}
+        }
+        if let Some(figures) = self.seated.as_ref().map(|seat| &seat.figures).or(self.vacated.as_ref()) {
+            figures.fallback();
         }
         match self.fallback.pick(&self.candidates, attempt.excluded) {
             Some(member) => Decision::Endpoint(member, Vec::new()),
@@ -101,10 +126,17 @@ impl Selector {
         self.refresh();
         let carried = self.carry_into(&mut seat)?;
         if !self.candidates.is_empty() {
-            seat.strategy.candidates_changed(&self.candidates)?;
+            seat.strategy.candidates_changed(&self.candidates).map_err(ImportError::Candidates)?;
         }
         self.aside = Some(self.seated.replace(seat));
         Ok(carried)
+    }
+
+    /// Seats another instance of the version that was lost, unless somebody sits here by now.
+    pub fn refill(&mut self, seat: Seat) {
+        if self.seated.is_none() {
+            self.replace(seat);
+        }
     }
 
     /// Drops what was kept aside.
@@ -163,19 +195,16 @@ impl Selector {
         };
         let checked = match choice {
             Err(fault) => Err(fault),
-            Ok(Choice::Fallback) => {
-                seat.figures.fallback();
-                return None;
-            }
+            Ok(Choice::Fallback) => return None,
             Ok(Choice::Endpoint(id)) => {
                 allowed(&self.candidates, id, attempt).map(|member| Decision::Endpoint(member, Vec::new()))
             }
             Ok(Choice::Routed(id, headers)) => allowed(&self.candidates, id, attempt)
                 .and_then(|member| Ok(Decision::Endpoint(member, checked_headers(headers)?))),
-            Ok(Choice::Reject(rejection)) => {
+            Ok(Choice::Reject(rejection)) => checked_status(rejection.status).map(|status| {
                 seat.figures.rejection();
-                checked_status(rejection.status).map(|status| Decision::Reject(status, rejection.reason))
-            }
+                Decision::Reject(status, rejection.reason)
+            }),
         };
         Some(checked)
     }
@@ -184,7 +213,7 @@ impl Selector {
     fn unseat(&mut self, fault: Fault) {
         let Some(seat) = self.seated.take() else { return };
         seat.figures.fault(&fault);
-        seat.figures.fallback();
+        self.vacated = Some(seat.figures);
         let cluster = self.cluster.name().clone();
         // Without a control side there is nobody to tell, and the fallback serves on.
         let _ = self.lost.send(SeatLost { worker: self.worker, cluster, holder: seat.holder, fault });
@@ -193,7 +222,9 @@ impl Selector {
     fn carry_into(&mut self, next: &mut Seat) -> Result<Carried, ImportError> {
         let Some(before) = &mut self.seated else { return Ok(Carried::Nothing) };
         let (old, new) = (&before.holder, &next.holder);
-        if old.plugin != new.plugin || old.revision == new.revision {
+        // Nor does it go back: a version that is taken back is the last whose word can be relied on, and an older one may
+        // not read it.
+        if old.plugin != new.plugin || old.revision >= new.revision {
             return Ok(Carried::Nothing);
         }
         // A version that cannot say what it knows is no reason to keep it.
@@ -214,12 +245,22 @@ fn allowed(candidates: &Candidates, id: EndpointId, attempt: Attempt<'_>) -> Res
 }
 
 fn checked_headers(headers: Vec<(String, String)>) -> Result<Vec<(HeaderName, HeaderValue)>, Fault> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
+        return Err(Fault::Answer(format!(
+            "gave {} response headers of {bytes} bytes; {MAX_HEADERS} of {MAX_HEADER_BYTES} bytes is the most",
+            headers.len()
+        )));
+    }
     let checked = |(name, value): (String, String)| {
-        let name = HeaderName::try_from(name.as_str()).ok()?;
-        Some((name, HeaderValue::try_from(value).ok()?))
+        let bad = || Fault::Answer("gave a response header that is no header".to_owned());
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| bad())?;
+        if HOST_HEADERS.contains(&name.as_str()) {
+            return Err(Fault::Answer(format!("gave the response header `{name}`, which is the host's alone")));
+        }
+        Ok((name, HeaderValue::try_from(value).map_err(|_| bad())?))
     };
-    let bad = || Fault::Answer("gave a response header that is no header".to_owned());
-    headers.into_iter().map(checked).collect::<Option<_>>().ok_or_else(bad)
+    headers.into_iter().map(checked).collect()
 }
 
 fn checked_status(status: u16) -> Result<StatusCode, Fault> {

@@ -53,6 +53,9 @@ pub enum ImportError {
     /// It failed over it.
     #[error("failed to take over the state of the version before: {0}")]
     Fault(#[from] Fault),
+    /// It failed before it came to that.
+    #[error("failed over the candidates: {0}")]
+    Candidates(Fault),
 }
 
 /// One instance of a strategy, for one worker and one cluster. Never called twice at a time.

@@ -122,6 +122,7 @@ fn an_answer_outside_the_candidates_costs_the_strategy_its_seat_and_nothing_else
         assert_eq!(world.lost.try_recv().unwrap().fault, Fault::NotACandidate(EndpointId(7)));
         assert_eq!((figures.read().bad_answers, figures.read().fallbacks), (1, 1));
         assert!(world.pick(&[]).is_ok(), "serves on by fallback");
+        assert_eq!((figures.read().picks, figures.read().fallbacks), (1, 2), "counted while nobody sits there");
     }
 }
 
@@ -147,16 +148,19 @@ fn rejections_need_a_status_that_says_so() {
     let mut world = World::of(1);
     world.seat(rejecting(429));
     assert_eq!(world.pick(&[]), Err(Some(StatusCode::TOO_MANY_REQUESTS)));
-    world.seat(rejecting(200));
+    let figures = world.seat(rejecting(200));
     assert_eq!(world.pick(&[]), Ok(0));
+    assert_eq!((figures.read().rejections, figures.read().bad_answers), (0, 1));
 }
 
 #[test]
-fn headers_that_are_none_are_a_bad_answer() {
-    let mut world = World::of(1);
-    let figures = world.seat(answering(Choice::Routed(EndpointId(0), vec![("x".into(), "a\r\nb".into())])));
-    assert_eq!(world.pick(&[]), Ok(0));
-    assert_eq!(figures.read().bad_answers, 1);
+fn headers_that_are_none_or_the_hosts_own_are_a_bad_answer() {
+    for (name, value) in [("x", "a\r\nb"), ("Content-Length", "1"), ("transfer-encoding", "chunked")] {
+        let mut world = World::of(1);
+        let figures = world.seat(answering(Choice::Routed(EndpointId(0), vec![(name.into(), value.into())])));
+        assert_eq!(world.pick(&[]), Ok(0));
+        assert_eq!(figures.read().bad_answers, 1, "{name}");
+    }
 }
 
 #[test]
@@ -178,6 +182,15 @@ fn the_same_version_under_another_configuration_starts_afresh() {
     world.seat(Scripted { state: b"turn".to_vec(), ..Scripted::default() });
     let (same, _) = seat_of(1, Scripted { refuses: true, ..Scripted::default() });
     assert_eq!(world.selector.install(same), Ok(Carried::Nothing));
+}
+
+#[test]
+fn an_older_version_is_not_asked_to_take_over_the_state_of_a_newer() {
+    let mut world = World::of(1);
+    let (newer, _) = seat_of(2, Scripted { state: b"turn".to_vec(), ..Scripted::default() });
+    world.selector.replace(newer);
+    let (older, _) = seat_of(1, Scripted { refuses: true, ..Scripted::default() });
+    assert_eq!(world.selector.install(older), Ok(Carried::Nothing));
 }
 
 #[test]

@@ -5,15 +5,18 @@ use std::path::Path;
 use super::source::Source;
 use super::{imports, shape};
 
+/// No line.
+const NOWHERE: [usize; 0] = [];
+
 fn found(file: &str, text: &str) -> Vec<usize> {
     imports(Path::new(file), text).into_iter().map(|(line, _)| line).collect()
 }
 
 #[test]
 fn an_edge_that_the_table_has_is_fine() {
-    assert_eq!(found("routing/route.rs", "use crate::model::X;\nuse crate::{config::{A, B}, cluster};\n"), []);
-    assert_eq!(found("routing/route.rs", "use crate::routing::X; use super::Y; use self::z::Z;"), []);
-    assert_eq!(found("app.rs", "use crate::plugin::X;"), []);
+    assert_eq!(found("routing/route.rs", "use crate::model::X;\nuse crate::{config::{A, B}, cluster};\n"), NOWHERE);
+    assert_eq!(found("routing/route.rs", "use crate::routing::X; use super::Y; use self::z::Z;"), NOWHERE);
+    assert_eq!(found("app.rs", "use crate::plugin::X;"), NOWHERE);
 }
 
 #[test]
@@ -30,7 +33,7 @@ fn super_is_followed_to_the_root() {
     assert_eq!(found("model/x.rs", "use super::super::config::X;"), [1]);
     assert_eq!(found("model/mod.rs", "use super::config::X;"), [1]);
     assert_eq!(found("model/x.rs", "mod tests { use super::super::y; use super::super::super::config; }"), [1]);
-    assert_eq!(found("model/x/y.rs", "use super::super::config::X;"), [], "this is crate::model::config");
+    assert_eq!(found("model/x/y.rs", "use super::super::config::X;"), NOWHERE, "this is crate::model::config");
     assert_eq!(found("model/x.rs", "mod a {}\nuse super::y;\nmod b { fn f() {} }\nuse super::super::cluster;"), [4]);
 }
 
@@ -39,7 +42,7 @@ fn what_is_not_code_is_not_read() {
     let text = "// use crate::plugin::X;\n/* crate::plugin /* nested */ crate::sql */\n/// [`crate::plugin`]\n\
                 const A: &str = \"crate::plugin \\\" crate::sql\";\nconst B: &str = r#\"crate::sql \" wasmtime\"#;\n\
                 const C: char = '\"'; const D: &[u8] = b\"crate::sql\"; fn f<'a>(x: &'a str) {} const E: char = '\\'';\n";
-    assert_eq!(found("model/x.rs", text), []);
+    assert_eq!(found("model/x.rs", text), NOWHERE);
     assert_eq!(found("model/x.rs", &format!("{text}use crate::plugin::X;")), [7], "reading goes on behind them");
 }
 
@@ -51,7 +54,7 @@ fn folders_outside_the_table_are_found() {
 
 #[test]
 fn only_plugin_names_wasmtime() {
-    assert_eq!(found("plugin/engine.rs", "use wasmtime::Engine;"), []);
+    assert_eq!(found("plugin/engine.rs", "use wasmtime::Engine;"), NOWHERE);
     assert_eq!(found("proxy/x.rs", "\nuse wasmtime::Engine;"), [2]);
     assert_eq!(found("app.rs", "fn f(e: wasmtime::Engine) {}"), [1]);
 }

@@ -14,8 +14,8 @@ use crate::model::PluginName;
 /// One page of WebAssembly memory; no memory is smaller.
 const LEAST_MEMORY: u64 = 64 << 10;
 
-/// All that 32 bits address.
-const MOST_MEMORY: u64 = 4 << 30;
+/// What the engine grants at the most.
+const MOST_MEMORY: u64 = PluginLimits::MOST_MEMORY as u64;
 
 /// Compiles `[plugins]`.
 pub(super) fn compile(
@@ -63,14 +63,19 @@ fn limits(
 ) -> Result<PluginLimits, Reported> {
     let memory = |size: Size, problems: &mut Problems<'_>| match size.0 {
         LEAST_MEMORY..=MOST_MEMORY => Ok(size.0 as usize),
-        bytes => Err(problems.report(&at.key("memory_bytes"), format!("{bytes} bytes is not from 64KiB to 4GiB"))),
+        bytes => Err(problems.report(&at.key("memory_bytes"), format!("{bytes} bytes is not from 64KiB to 1GiB"))),
     };
     let memory_bytes = file.memory_bytes.map_or(Ok(inherited.memory_bytes), |size| memory(size, problems));
+    let most = PluginLimits::MOST_TABLE_ELEMENTS;
+    let table_elements = match file.table_elements.map_or(inherited.table_elements, |elements| elements.count()) {
+        elements if elements <= most => Ok(elements),
+        elements => Err(problems.report(&at.key("table_elements"), format!("{elements} is over {most}"))),
+    };
     Ok(PluginLimits {
         pick_deadline: file.pick_deadline.map_or(inherited.pick_deadline, |period| period.0),
         call_deadline: file.call_deadline.map_or(inherited.call_deadline, |period| period.0),
         memory_bytes: memory_bytes?,
-        table_elements: file.table_elements.map_or(inherited.table_elements, |elements| elements.count()),
+        table_elements: table_elements?,
         state_bytes: file.state_bytes.map_or(inherited.state_bytes, |size| size.0 as usize),
         file_bytes: file.file_bytes.map_or(inherited.file_bytes, |size| size.0),
     })

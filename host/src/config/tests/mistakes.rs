@@ -67,7 +67,7 @@ address = "localhost:9900"
 26:42: cluster.web.pool.max_idle: invalid type: string "many", expected a whole number from 0 to 10000000
 27:24: cluster.web.timeouts.connect: invalid value: string "fast", {duration}
 29:1: cluster.empty.endpoints: there is none: every request would be refused (name at least one: endpoints = ["127.0.0.1:9001"])
-32:16: plugins.override.ring.memory_bytes: 1 bytes is not from 64KiB to 4GiB
+32:16: plugins.override.ring.memory_bytes: 1 bytes is not from 64KiB to 1GiB
 35:11: admin.address: `localhost:9900` is no address to listen on (an IP address, not a name: write `127.0.0.1:9900`)
 "#
     );

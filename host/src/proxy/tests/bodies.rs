@@ -149,3 +149,23 @@ async fn an_early_answer_is_passed_on_before_the_body_is_complete() {
     assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
     assert_eq!(body, "no");
 }
+
+#[tokio::test]
+async fn an_early_answer_goes_on_beside_the_body() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::new(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc").await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nno").await;
+    client.head().await;
+    client.send("def").await;
+    assert_eq!(served.exactly(6).await, "abcdef");
+    served.send("ne").await;
+    assert_eq!(client.exactly(4).await, "none");
+    client.send(GET).await;
+    served.head().await;
+    served.send(OK).await;
+    assert_eq!(client.response().await.1, "ok", "both connections are still in step");
+}

@@ -151,6 +151,9 @@ async fn what_is_no_response_is_a_bad_gateway() {
     for answer in [
         "HELLO\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nx: y\r\n folded\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
     ] {
         let mut client = proxy.client().await;
@@ -210,4 +213,66 @@ async fn endpoints_may_be_named() {
     served.head().await;
     served.send(OK).await;
     assert_eq!(client.response().await.1, "ok");
+}
+
+#[tokio::test]
+async fn interim_responses_are_not_the_response() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::new(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 20").await;
+    served.send("0 OK\r\ncontent-length: 2\r\n\r\nok").await;
+    let (head, body) = client.response().await;
+    assert!(head.starts_with("HTTP/1.1 200 ") && !head.contains("link"), "{head}");
+    assert_eq!(body, "ok");
+    client.send(GET).await;
+    served.head().await;
+    served.send(&"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100)).await;
+    assert_eq!(problem(&client.response().await), (502, "endpoint".into(), "bad-response".into()));
+}
+
+#[tokio::test]
+async fn a_connection_with_more_on_it_than_was_asked_for_is_not_used_again() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::new(&[origin.address]).await;
+    for behind in ["HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", "x"] {
+        let mut client = proxy.client().await;
+        client.send(GET).await;
+        let mut served = origin.accept().await;
+        served.head().await;
+        served.send(&format!("{OK}{behind}")).await;
+        assert_eq!(client.response().await.1, "ok");
+        assert_eq!(served.rest().await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_endpoint_wants_closed_is_not_used_again() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::new(&[origin.address]).await;
+    for answer in ["HTTP/1.1 200 OK\r\nconnection: close", "HTTP/1.0 200 OK"] {
+        let mut client = proxy.client().await;
+        client.send(GET).await;
+        let mut served = origin.accept().await;
+        served.head().await;
+        served.send(&format!("{answer}\r\ncontent-length: 2\r\n\r\nok")).await;
+        assert_eq!(client.response().await.1, "ok");
+        assert_eq!(served.rest().await, "");
+    }
+}
+
+#[tokio::test]
+async fn chunks_that_cannot_be_read_break_the_response_off() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::new(&[origin.address]).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\nwhat?\r\n").await;
+    assert!(!client.rest().await.contains("0\r\n\r\n"), "it does not look complete");
+    assert_eq!(served.rest().await, "");
 }

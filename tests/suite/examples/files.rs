@@ -1,0 +1,173 @@
+//! The files in `config/`: each is loaded as it is, and then run, with its ports replaced by free ones and an origin
+//! behind every endpoint; every route of it is asked, and answers from the cluster that it names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::Method;
+use leverframe::config::{Config, Overrides, load};
+use leverframe::demo::Node;
+use leverframe::model::EndpointName;
+use serde_json::Value;
+use toml::Table;
+
+use crate::programs::{Program, leverframe};
+use crate::world::{Client, Reply, fetch};
+
+#[tokio::test]
+async fn every_file_is_sound_as_it_is() {
+    for file in files() {
+        if let Err(errors) = load(&file, &Overrides::default()) {
+            panic!("{}: {errors}", file.display());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn every_file_serves_as_it_says() {
+    for file in files() {
+        println!("{}", file.display());
+        let example = Example::lay_out(&file).await;
+        let checked = leverframe().args(["check", "--config"]).arg(&example.file).output().expect("the binary starts");
+        let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(checked.status.success(), "{}: {said}", file.display());
+        for cluster in example.config.clusters.values() {
+            let sound = format!("cluster {}: strategy {} is sound", cluster.name, cluster.strategy.plugin);
+            assert!(said.contains(&sound), "no `{sound}` in: {said}");
+        }
+        assert_eq!(said.matches("is reachable").count(), example.endpoints(), "{said}");
+        example.serve().await;
+    }
+}
+
+/// An example that can run here.
+struct Example {
+    folder: tempfile::TempDir,
+    file: PathBuf,
+    config: Config,
+    /// By the address that the example gives them.
+    origins: BTreeMap<String, Node>,
+}
+
+impl Example {
+    async fn lay_out(file: &Path) -> Self {
+        let text = std::fs::read_to_string(file).expect("an example");
+        let mut table: Table = text.parse().expect("TOML");
+        let mut origins = BTreeMap::new();
+        for (_, cluster) in table["cluster"].as_table_mut().expect("clusters").iter_mut() {
+            for endpoint in cluster["endpoints"].as_array_mut().expect("endpoints") {
+                let address = if endpoint.is_table() { &mut endpoint["address"] } else { endpoint };
+                let said = address.as_str().expect("an address").to_owned();
+                if !origins.contains_key(&said) {
+                    origins.insert(said.clone(), origin(&said).await);
+                }
+                *address = origins[&said].address().to_string().into();
+            }
+        }
+        for listener in table["listener"].as_array_mut().expect("listeners") {
+            listener["address"] = "127.0.0.1:0".into();
+        }
+        let admin = table.entry("admin").or_insert_with(|| Table::new().into());
+        admin.as_table_mut().expect("a table").insert("address".into(), "127.0.0.1:0".into());
+        let folder = tempfile::Builder::new().prefix("leverframe-example-").tempdir().expect("a temporary folder");
+        let here = folder.path().join("leverframe.toml");
+        std::fs::write(&here, table.to_string()).expect("a file");
+        let config = load(&here, &Overrides::default()).unwrap_or_else(|errors| panic!("{}: {errors}", file.display()));
+        Self { folder, file: here, config, origins }
+    }
+
+    fn endpoints(&self) -> usize {
+        self.config.clusters.values().map(|cluster| cluster.endpoints.len()).sum()
+    }
+
+    /// Runs it, asks every route, and ends it.
+    async fn serve(&self) {
+        let mut command = leverframe();
+        command.args(["run", "--log-format", "json", "--config"]).arg(&self.file).current_dir(self.folder.path());
+        let mut program = Program::start(&mut command);
+        let admin: SocketAddr =
+            program.says("where its admin API is", |output| logged(output, "admin API listening")).await;
+        let health = fetch(admin, "/health").await.json();
+        for listener in &self.config.listeners {
+            let address = health["listeners"][listener.name.as_str()].as_str().map(str::parse);
+            let address: SocketAddr = address.unwrap_or_else(|| panic!("{health}")).expect("an address");
+            for route in self.routes(listener.name.as_str()) {
+                let node = route.ask(address).await.node();
+                assert!(self.nodes_of(&route.cluster).contains(&node), "{route:?} was answered by {node}");
+            }
+        }
+        let (status, output) = program.end("TERM").await;
+        assert!(status.success(), "{status}:\n{output}");
+        let complaints = ["\"WARN\"", "\"ERROR\""].map(|level| output.matches(level).count());
+        assert_eq!(complaints, [0, 0], "{output}");
+    }
+
+    /// The names that the origins of a cluster answer with.
+    fn nodes_of(&self, cluster: &str) -> BTreeSet<String> {
+        let endpoints = &self.config.clusters[cluster].endpoints;
+        let of =
+            |node: &&Node| endpoints.iter().any(|endpoint| endpoint.address.to_string() == node.address().to_string());
+        self.origins.values().filter(of).map(|node| node.name().to_string()).collect()
+    }
+
+    /// The routes of a listener, read from the file itself: what the program made of them is under test.
+    fn routes(&self, listener: &str) -> Vec<Route> {
+        let table: Table = std::fs::read_to_string(&self.file).expect("a file").parse().expect("TOML");
+        let listeners = table["listener"].as_array().expect("listeners").clone();
+        // A listener without a name is called by its address, which is the same for all here.
+        let found = listeners.iter().find(|entry| entry.get("name").is_none_or(|name| name.as_str() == Some(listener)));
+        let routes = found.expect("the listener")["route"].as_array().expect("routes");
+        routes.iter().map(Route::new).collect()
+    }
+}
+
+/// A request that a route should take.
+#[derive(Debug)]
+struct Route {
+    cluster: String,
+    path: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Route {
+    fn new(route: &toml::Value) -> Self {
+        let text = |key: &str| route.get(key).map(|value| value.as_str().expect("text").to_owned());
+        let below = |prefix: String| format!("{}/some/thing", prefix.trim_end_matches('/'));
+        let mut headers: Vec<(String, String)> = Vec::new();
+        if let Some(wanted) = route.get("headers").and_then(toml::Value::as_table) {
+            headers.extend(wanted.iter().map(|(name, value)| (name.clone(), value.as_str().expect("text").to_owned())));
+        }
+        headers.extend(text("host").map(|host| ("host".to_owned(), host.replace('*', "any"))));
+        let path = text("path").or_else(|| text("path_prefix").map(below)).unwrap_or_else(|| "/".to_owned());
+        Self { cluster: text("cluster").expect("a cluster"), path, headers }
+    }
+
+    async fn ask(&self, at: SocketAddr) -> Reply {
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Client::connect(at).await.send(Method::GET, &self.path, &headers, Bytes::new()).await
+    }
+}
+
+/// A demo node named after the address that it stands for.
+async fn origin(said: &str) -> Node {
+    let name = EndpointName::new(&said.replace([':', '.'], "-")).expect("a name");
+    Node::start(SocketAddr::from(([127, 0, 0, 1], 0)), name).await.expect("a free port")
+}
+
+/// The address in a line of the log.
+pub(super) fn logged(output: &str, message: &str) -> Option<SocketAddr> {
+    let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["message"] == message).find_map(|line| line["address"].as_str()?.parse().ok())
+}
+
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("config");
+    let files = std::fs::read_dir(folder).expect("config/").map(|entry| entry.expect("a file").path());
+    let mut files: Vec<_> =
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "toml")).collect();
+    files.sort();
+    assert!(files.len() >= 2, "{files:?}");
+    files
+}

@@ -1,0 +1,21 @@
+//! What the tests stand on: a Leverframe of their own with its folder, its origins and its ports, a client that asks it,
+//! and a wait that has an end. Nothing in here asserts what the program promises; that is for the tests.
+//!
+//! A world is a `World` (in this process, so that its parts can be reached) or a `Process` (the binary, when the log or
+//! an exit code matters). Both are configured by a `Setup`. Ports are free ones, folders are temporary.
+
+mod client;
+mod components;
+mod figures;
+mod process;
+mod running;
+mod setup;
+mod wait;
+
+pub(crate) use client::{Client, Reply, fetch};
+pub(crate) use components::{embedded, guest, saboteur, salted, wat};
+pub(crate) use figures::{Metrics, plugin_entry};
+pub(crate) use process::Process;
+pub(crate) use running::World;
+pub(crate) use setup::Setup;
+pub(crate) use wait::{eventually, holds};

@@ -1,0 +1,125 @@
+//! A Leverframe as a process of its own, with its log read as it is written.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use leverframe::demo::Node;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::client::{Reply, fetch};
+use super::running::start_origins;
+use super::setup::{CACHES, Setup, config_in};
+use super::wait::eventually;
+
+/// A process that serves. Killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<Value>>>,
+    /// The demo nodes live as long as the process.
+    _origins: Vec<Node>,
+    folder: TempDir,
+    address: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Process {
+    pub(super) async fn start(setup: Setup, environment: &[(&str, &str)]) -> Self {
+        let origins = start_origins(setup.origins_wanted()).await;
+        let addresses: Vec<_> = origins.iter().map(Node::address).collect();
+        let folder = setup.lay_out(&addresses);
+        let file = config_in(folder.path());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leverframe"));
+        command.args(["run", "--log-format", "json", "--config"]).arg(&file).current_dir(folder.path());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LEVERFRAME_")) {
+            command.env_remove(name);
+        }
+        command.env("XDG_CACHE_HOME", CACHES).envs(environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        read_log(&mut child, Arc::clone(&log));
+        let none = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut process = Self { child, log, _origins: origins, folder, address: none, admin: none };
+        process.address = process.address_in("listening").await;
+        process.admin = process.address_in("admin API listening").await;
+        process
+    }
+
+    /// Where its first listener is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A path in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// One request through the proxy.
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        fetch(self.address, path).await
+    }
+
+    /// A path of the admin API, as JSON.
+    pub(crate) async fn api(&self, path: &str) -> Value {
+        fetch(self.admin, path).await.json()
+    }
+
+    /// The lines of its log so far: each an object with `level`, `message` and more.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for a line of its log.
+    pub(crate) async fn logged(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let look = || async { self.log().into_iter().find(&is_it) };
+        eventually(&format!("{what} in the log {:#?}", self.log()), look).await
+    }
+
+    /// Sends it a signal by its name, as `kill` takes it.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.id().to_string()]).status().expect("kill starts");
+        assert!(sent.success(), "kill -s {name}");
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let child = Mutex::new(&mut self.child);
+        let look = || async { child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().expect("a child") };
+        eventually("the process ends", look).await
+    }
+
+    async fn address_in(&self, message: &str) -> SocketAddr {
+        let line = self.logged(message, |line| line["message"] == message).await;
+        line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address in the log")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads until the process ends, on a thread of its own.
+fn read_log(child: &mut Child, log: Arc<Mutex<Vec<Value>>>) {
+    let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            // What is no JSON is the last word of a program that does not start.
+            let line = serde_json::from_str(&line).unwrap_or_else(|_| serde_json::json!({ "message": line }));
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    });
+}
