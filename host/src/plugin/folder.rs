@@ -161,3 +161,21 @@ fn watch_path(path: &Path, hint: Arc<Notify>) -> Option<notify::RecommendedWatch
 fn is_change(kind: EventKind) -> bool {
     !kind.is_access() || kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_missing_has_no_files_and_one_that_cannot_be_read_is_an_error() {
+        let place = tempfile::tempdir().unwrap();
+        assert!(files(&place.path().join("missing")).unwrap().is_empty());
+        let file = place.path().join("my_strategy.wasm");
+        std::fs::write(&file, "x").unwrap();
+        std::fs::write(place.path().join("no name!.wasm"), "x").unwrap();
+        std::fs::write(place.path().join("readme.md"), "x").unwrap();
+        let found = files(place.path()).unwrap();
+        assert_eq!(found.keys().map(PluginName::as_str).collect::<Vec<_>>(), ["my-strategy"]);
+        assert!(files(&file).is_err());
+    }
+}

@@ -282,3 +282,14 @@ impl runtime::Host for Context {
         self.shared.metrics.histogram(&name, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_guests_text_is_one_line_without_control_characters() {
+        assert_eq!(one_line("a\u{1b}[2J\tb\nlevel=ERROR forged", 99), "a [2J b");
+        assert_eq!(one_line(&"x".repeat(1_000_000), 3), "xxx");
+    }
+}

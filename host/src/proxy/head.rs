@@ -41,7 +41,10 @@ impl RawHead {
 
     /// Checks the head that was parsed just now and forgets it. While a body comes nothing is recorded.
     pub(super) fn check(&mut self, parsed: Parsed) -> Result<(), &'static str> {
-        let end = memmem::find(&self.bytes, END).map_or(self.bytes.len(), |at| at + END.len());
+        // Empty lines may come before a request, and are not its end.
+        let start = self.bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(0);
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let end = memmem::find(rest, END).map_or(self.bytes.len(), |at| start + at + END.len());
         let head = self.bytes.get(..end).unwrap_or_default();
         let checked = check(head, parsed);
         if parsed.has_body || end == self.bytes.len() {
@@ -118,6 +121,17 @@ mod tests {
         let chunked = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n12\r\ncontent-length: 5\r\n";
         assert!(checked(chunked, true, true).is_ok(), "the body may say what it likes");
         assert!(checked("GET / HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n", false, false).is_ok());
+    }
+
+    #[test]
+    fn what_is_pipelined_is_checked_in_its_turn() {
+        let parsed = Parsed { has_body: false, transfer_encoding: false };
+        for bad in ["GET /b#c HTTP/1.1\r\nhost: a\r\n\r\n", "GET /b HTTP/1.1\nhost: a\r\n\r\n"] {
+            let mut head = RawHead::new();
+            head.record(format!("\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n{bad}").as_bytes());
+            assert!(head.check(parsed).is_ok());
+            assert!(head.check(parsed).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -164,6 +164,26 @@ fn headers_that_are_none_or_the_hosts_own_are_a_bad_answer() {
 }
 
 #[test]
+fn more_headers_than_a_response_can_hold_are_a_bad_answer() {
+    let many = |count: usize, bytes: usize| vec![("x-a".to_owned(), "b".repeat(bytes)); count];
+    for headers in [many(33, 1), many(1, 9 << 10)] {
+        let mut world = World::of(1);
+        let figures = world.seat(answering(Choice::Routed(EndpointId(0), headers)));
+        assert_eq!(world.pick(&[]), Ok(0));
+        assert_eq!(figures.read().bad_answers, 1);
+    }
+}
+
+#[test]
+fn a_seat_is_refilled_only_when_it_is_empty() {
+    let mut world = World::of(2);
+    world.seat(answering(Choice::Endpoint(EndpointId(1))));
+    let (late, figures) = seat_of(1, answering(Choice::Endpoint(EndpointId(0))));
+    world.selector.refill(late);
+    assert_eq!((world.pick(&[]), figures.read().picks), (Ok(1), 0));
+}
+
+#[test]
 fn state_goes_over_and_a_refusal_leaves_the_old_strategy_seated() {
     let mut world = World::of(1);
     world.seat(Scripted { state: b"turn".to_vec(), ..answering(Choice::Endpoint(EndpointId(0))) });

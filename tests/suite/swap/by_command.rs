@@ -1,8 +1,12 @@
 //! `POST /strategy`: another strategy chooses at once, by any spelling of its name, and stays until the file says
 //! something else.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::world::{Setup, World, embedded, guest, salted};
 
@@ -102,4 +106,24 @@ async fn what_was_switched_survives_an_edit_that_does_not_concern_it() {
     // The file has the last word once it speaks of it.
     world.edit(|text| text.replace("\"round-robin\"", "\"least-connections\"")).await;
     assert_eq!(strategy(&world).await["plugin"], "least-connections");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_does_not_leave_workers_between_two_strategies() {
+    const REQUESTS: u64 = 24;
+    let world = Setup::new().workers(4).start().await;
+    for round in 0..20 {
+        let name = ["random", "maglev"][round % 2];
+        let request = format!("POST /strategy?strategy={name} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n");
+        let mut leaving = TcpStream::connect(world.admin()).await.expect("the admin API is open");
+        leaving.write_all(request.as_bytes()).await.expect("the request fits in the socket");
+        tokio::time::sleep(Duration::from_micros(200 * round as u64)).await;
+    }
+    // Changes happen one after the other, so this one comes after all that were begun.
+    assert_eq!(world.switch("strategy=least-connections", "").await.status, StatusCode::OK);
+    assert_eq!(strategy(&world).await["plugin"], "least-connections");
+    for _ in 0..REQUESTS {
+        world.get("/").await.node();
+    }
+    assert_eq!(world.metrics().await.plugin("least-connections", "picks"), REQUESTS);
 }

@@ -119,3 +119,20 @@ async fn requests_under_way_are_finished_on_the_old_configuration() {
     assert_eq!(reply.json()["processed_ms"], 800);
     assert!(reply.took >= Duration::from_millis(800));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_comes_back_does_not_use_an_endpoints_id_again() {
+    let world = Setup::new().start().await;
+    let ids = |clusters: Value| {
+        let endpoints = clusters["clusters"][0]["endpoints"].as_array().expect("endpoints").clone();
+        endpoints.iter().map(|endpoint| endpoint["id"].as_u64().expect("an id")).collect::<Vec<_>>()
+    };
+    let before = ids(world.api("/api/clusters").await);
+    let renamed = |text: String| text.replace("[cluster.web", "[cluster.other").replace("\"web\"", "\"other\"");
+    world.edit(renamed).await;
+    assert_eq!(world.api("/api/clusters").await["clusters"][0]["name"], "other");
+    world.edit(|text| text.replace("[cluster.other", "[cluster.web").replace("\"other\"", "\"web\"")).await;
+    let after = ids(world.api("/api/clusters").await);
+    assert!(after.iter().all(|id| !before.contains(id)), "{before:?}, then {after:?}");
+    world.get("/").await.node();
+}

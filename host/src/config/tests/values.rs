@@ -35,14 +35,14 @@ fn durations_and_sizes_have_their_units() {
         "[[listener.route]]",
         "header_timeout = '1500ms'\nkeep_alive_timeout = '2m'\nlimits = { header_bytes = '8KiB', body_bytes = 0 }\n\
          [[listener.route]]",
-    ) + "[plugins.limits]\npick_deadline = '500us'\nmemory_bytes = '2GiB'\nfile_bytes = 1000\n";
+    ) + "[plugins.limits]\npick_deadline = '500us'\nmemory_bytes = '1GiB'\nfile_bytes = 1000\n";
     let config = config(&text);
     let listener = &config.listeners[0];
     assert_eq!(listener.header_timeout, Duration::from_millis(1500));
     assert_eq!(listener.keep_alive_timeout, Duration::from_secs(120));
     assert_eq!((listener.limits.header_bytes, listener.limits.body_bytes), (8192, Some(0)));
     assert_eq!(config.plugins.limits.pick_deadline, Duration::from_micros(500));
-    assert_eq!((config.plugins.limits.memory_bytes, config.plugins.limits.file_bytes), (2 << 30, 1000));
+    assert_eq!((config.plugins.limits.memory_bytes, config.plugins.limits.file_bytes), (1 << 30, 1000));
 }
 
 #[test]
