@@ -9,4 +9,4 @@ mod problem;
 mod server;
 mod strategy;
 
-pub use server::{Server, Shared};
+pub use server::{Bound, Server, Shared};

@@ -40,6 +40,44 @@ impl Shared {
     }
 }
 
+/// An address that is open and not served yet: who connects waits.
+pub struct Bound {
+    address: SocketAddr,
+    listener: tokio::net::TcpListener,
+}
+
+impl Bound {
+    /// Opens an address.
+    ///
+    /// # Errors
+    /// When it cannot be opened, as a line for the operator.
+    pub fn open(wanted: SocketAddr) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("admin.address: {wanted} cannot be opened: {error}");
+        let socket = std::net::TcpListener::bind(wanted).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        let listener = tokio::net::TcpListener::from_std(socket).map_err(failed)?;
+        Ok(Self { address, listener })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves there.
+    pub fn serve(self, shared: Shared) -> Server {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = axum::serve(self.listener, routes(shared)).with_graceful_shutdown(async {
+            // Dropping the sender is the signal.
+            let _ = stopped.await;
+        });
+        tokio::spawn(server.into_future());
+        tracing::info!(address = %self.address, "admin API listening");
+        Server { address: self.address, _stop: stop }
+    }
+}
+
 /// A running admin server. Ends when it is stopped or dropped; answers under way are finished.
 pub struct Server {
     address: SocketAddr,
@@ -47,27 +85,6 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens an address and serves there; without an address there is no server.
-    ///
-    /// # Errors
-    /// When the address cannot be opened, as a line for the operator.
-    pub fn start(address: Option<SocketAddr>, shared: Shared) -> Result<Option<Self>, String> {
-        let Some(wanted) = address else { return Ok(None) };
-        let failed = |error: std::io::Error| format!("admin.address: {wanted} cannot be opened: {error}");
-        let socket = std::net::TcpListener::bind(wanted).map_err(failed)?;
-        socket.set_nonblocking(true).map_err(failed)?;
-        let address = socket.local_addr().map_err(failed)?;
-        let listener = tokio::net::TcpListener::from_std(socket).map_err(failed)?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(listener, routes(shared)).with_graceful_shutdown(async {
-            // Dropping the sender is the signal.
-            let _ = stopped.await;
-        });
-        tokio::spawn(server.into_future());
-        tracing::info!(%address, "admin API listening");
-        Ok(Some(Self { address, _stop: stop }))
-    }
-
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -52,8 +52,8 @@ struct Prepared {
     seats: BTreeMap<ClusterName, Vec<Seat>>,
     listeners: BTreeMap<ListenerName, Bound>,
     sockets: Sockets,
-    /// The admin server, when its address is new; none inside when there is to be none.
-    admin: Option<Option<admin::Server>>,
+    /// Where the admin API is to be, when that is new; none inside when there is to be none.
+    admin: Option<Option<admin::Bound>>,
 }
 
 impl Fleet {
@@ -109,14 +109,19 @@ impl Fleet {
         for (_, gone) in self.known.iter().filter(|(name, _)| !clusters.contains_key(*name)) {
             gone.update(&[], Instant::now());
         }
-        if let Some(server) = admin
-            && let Some(old) = std::mem::replace(&mut self.admin_server, server)
-        {
-            old.stop();
-        }
         let listeners = self.listeners.iter().map(|(name, bound)| (name.clone(), bound.address)).collect();
-        let admin = self.admin_server.as_ref().map(admin::Server::address);
-        self.publish.send_replace(Arc::new(Served { config, clusters, listeners, admin }));
+        let address = match &admin {
+            Some(bound) => bound.as_ref().map(admin::Bound::address),
+            None => self.admin_server.as_ref().map(admin::Server::address),
+        };
+        self.publish.send_replace(Arc::new(Served { config, clusters, listeners, admin: address }));
+        // Only now, so that it never answers from what is not served yet.
+        if let Some(bound) = admin {
+            let server = bound.map(|bound| bound.serve(self.admin.clone()));
+            if let Some(old) = std::mem::replace(&mut self.admin_server, server) {
+                old.stop();
+            }
+        }
         Ok(())
     }
 
@@ -151,7 +156,7 @@ impl Fleet {
         let serves = !before.clusters.is_empty();
         let admin = match serves && before.config.admin == config.admin {
             true => None,
-            false => Some(admin::Server::start(config.admin.address, self.admin.clone())?),
+            false => Some(config.admin.address.map(admin::Bound::open).transpose()?),
         };
         Ok(Prepared { clusters, assignments, seats, listeners, sockets, admin })
     }
