@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use leverframe::config::PluginLimits;
-use leverframe::model::{Attempt, PluginName, RequestHead};
-use leverframe::plugin::{Artifact, CustomMetrics, Instance, InstanceSetup, PluginEngine, Shared, SharedState};
-use leverframe::routing::{Decision, Seat, SeatFigures, SeatHolder, Selector, Strategy};
+use leverframe::model::{Attempt, PluginName, RequestHead, SeatHolder};
+use leverframe::plugin::{Artifact, CustomMetrics, InstanceSetup, PluginEngine, Shared, SharedState, StrategyInstance};
+use leverframe::routing::{Decision, Seat, SeatFigures, Selector, Strategy};
 use tokio::sync::mpsc;
 
 #[path = "../../tests/suite/conformance/cluster.rs"]
@@ -126,7 +126,7 @@ impl Reader {
         let state = SharedState::new(limits.state_bytes);
         let shared = Arc::new(Shared { plugin, state, metrics: CustomMetrics::default() });
         let setup = InstanceSetup { engine: &self.engine, artifact: &self.artifact, shared: &shared, limits: &limits };
-        Box::new(Instance::configured(setup, "{}").expect("it needs no configuration"))
+        Box::new(StrategyInstance::configured(setup, "{}").expect("it needs no configuration"))
     }
 }
 

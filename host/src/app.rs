@@ -2,6 +2,9 @@
 //! admin API, and ends them in the reverse order so that nothing is lost.
 
 mod fleet;
+mod ports;
+mod takeover;
+mod ward;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,11 +14,13 @@ use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::config::{Config, Overrides, Reloader};
-use crate::observe::Served;
+use crate::observe::{EventLog, Served};
 use crate::plugin::{Folder, PluginEngine, Supervisor};
 use crate::proxy::Worker;
 use crate::routing::Seats;
 use fleet::Fleet;
+use ports::Ports;
+use ward::Tell;
 
 /// A running Leverframe.
 pub struct App {
@@ -31,11 +36,27 @@ impl App {
     ///
     /// What an operator must put right first: a mistake in the file, a port in use, a plugin that is not there.
     pub async fn start(path: PathBuf, overrides: Overrides) -> anyhow::Result<Self> {
+        Self::begin(path, overrides, Ports::new(false)).await
+    }
+
+    /// The same, but where another process of the same user listens, its ports are taken over: both serve until that one
+    /// ends, and no client is refused meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As `start`.
+    pub async fn take_over(path: PathBuf, overrides: Overrides) -> anyhow::Result<Self> {
+        Self::begin(path, overrides, Ports::new(true)).await
+    }
+
+    async fn begin(path: PathBuf, overrides: Overrides, ports: Ports) -> anyhow::Result<Self> {
         let reloader = Reloader::load(&path, &overrides)?;
         let config = reloader.config();
         let engine = Arc::new(PluginEngine::new(config.plugins.cache.as_deref())?);
 
+        let log = Arc::new(EventLog::default());
         let (tell_lost, lost) = mpsc::unbounded_channel();
+        let (tell_lost_policy, lost_policies) = mpsc::unbounded_channel();
         let spawn = |number| Worker::spawn(number, tell_lost.clone());
         let workers = (0..config.workers.get()).map(spawn).collect::<Result<Vec<_>, _>>()?;
         let seats = Seats::new(workers.iter().map(crate::proxy::WorkerHandle::seats).collect());
@@ -43,6 +64,7 @@ impl App {
 
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&supervisor).run(lost));
+        background.spawn(Arc::clone(&supervisor).run(lost_policies));
         if let Some(folder) = &config.plugins.folder {
             let mut folder = Folder::new(folder.clone(), Arc::clone(&supervisor));
             folder.load().await;
@@ -53,12 +75,15 @@ impl App {
         let nothing = Served::nothing(Arc::clone(&config));
         let (publish, served) = watch::channel(Arc::new(nothing));
         let shared = admin::Shared {
-            supervisor: Arc::clone(&supervisor),
+            supervisor,
             metrics,
             served: served.clone(),
+            events: Arc::clone(&log),
+            draining: Arc::default(),
             reload: reloader.status(),
         };
-        let mut fleet = Fleet::new(workers, supervisor, publish, shared);
+        let tell = Tell { events: log.events(), lost: tell_lost_policy };
+        let mut fleet = Fleet::new(workers, ports, tell, publish, shared);
         if let Err(reason) = fleet.apply(config).await {
             fleet.stop().await;
             anyhow::bail!(reason);

@@ -10,6 +10,8 @@
 //! | [`config`] | the TOML file, made into types that cannot be wrong; following its edits |
 //! | [`discovery`] | where endpoints come from, merged into one catalog |
 //! | [`cluster`] | live members: the catalog made into a roster, and load figures that survive every change |
+//! | [`health`] | active checks, sums over a while, the trait that a policy fulfils, the panel that holds it to the rules |
+//! | [`circuit`] | the circuit breaker of each endpoint: a pure state machine behind a gate |
 //! | [`routing`] | the route table, the trait that a strategy fulfils, and the selector that holds it to the rules |
 //! | [`plugin`] | components: checked, compiled, tried out, seated, swapped, taken back; the only place that names wasmtime |
 //! | [`proxy`] | the data path: listeners, connection pools, forwarding, errors as answers |
@@ -28,10 +30,18 @@
 //! # How a request finds its endpoint
 //!
 //! `proxy` reads the head of the request and asks the listener's [`routing::RouteTable`] for the cluster. The cluster's
-//! [`routing::Selector`] on this worker asks the strategy that is seated there, a [`plugin::Instance`] most often, and
-//! checks the answer: only a candidate that was not tried yet passes. Where the strategy traps, stalls or lies, the
+//! [`routing::Selector`] on this worker asks the strategy that is seated there, a [`plugin::StrategyInstance`] most often,
+//! and checks the answer: only a candidate that was not tried yet passes. Where the strategy traps, stalls or lies, the
 //! selector drops it and answers by its own round robin; the [`plugin::Supervisor`] hears of it and seats another
 //! instance after a while, or the version before when that one keeps failing.
+//!
+//! # How an endpoint goes and comes back
+//!
+//! A [`health::Keeper`] looks after each cluster from the control runtime: it checks the endpoints, sums up what the
+//! workers counted, has the cluster's [`health::Panel`] of policies judge, and gives the verdicts to the
+//! [`cluster::LiveCluster`], whose roster then says who may be chosen. Between two of its rounds the workers act by
+//! themselves: each attempt passes the endpoint's [`circuit::Gate`], one that fails is made again elsewhere, and what it
+//! came to is counted. Every change is told as a [`model::Event`], which [`observe::EventLog`] keeps.
 //!
 //! # How a change is made
 //!
@@ -42,11 +52,13 @@
 
 pub mod admin;
 pub mod app;
+pub mod circuit;
 pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod demo;
 pub mod discovery;
+pub mod health;
 pub mod model;
 pub mod observe;
 pub mod plugin;

@@ -11,10 +11,13 @@
 
 mod conformance;
 mod examples;
+mod faults;
 mod layers;
+mod lifecycle;
 mod misbehaviour;
 mod programs;
 mod readme;
+mod steering;
 mod swap;
 mod under_load;
 mod world;

@@ -32,7 +32,8 @@ pub(super) async fn metrics(
     };
     let (served, traffic, guests) = (shared.served(), shared.traffic(), shared.supervisor.shared().await);
     let plugins = shared.supervisor.registry();
-    let families = collect(&Sources { served: &served, traffic: &traffic, plugins, shared: &guests });
+    let families =
+        collect(&Sources { served: &served, traffic: &traffic, plugins, shared: &guests, events: &shared.events });
     Ok(match json {
         true => Json(to_json(&families)).into_response(),
         false => ([(header::CONTENT_TYPE, PROMETHEUS_TYPE)], to_prometheus(families)).into_response(),

@@ -2,6 +2,8 @@
 //! its own. Bound to its own address, on the control runtime, so that traffic does not stand in its way.
 
 mod clusters;
+mod endpoints;
+mod events;
 mod health;
 mod metrics;
 mod plugins;

@@ -5,15 +5,17 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::server::Shared;
+use crate::health::PolicyReading;
 use crate::model::PluginName;
-use crate::plugin::{PluginEntry, Refusal, Version};
+use crate::plugin::{PluginEntry, Refusal, Version, World};
 use crate::routing::{PICK_TIME_BOUNDS_NS, SeatReading};
 
 pub(super) async fn plugins(State(shared): State<Shared>) -> Json<Value> {
-    let assignments = shared.supervisor.assignments().await;
+    let (assignments, policies) = (shared.supervisor.assignments().await, shared.supervisor.policies().await);
     let used_by = |name: &PluginName| {
-        let using = assignments.iter().filter(|(_, spec)| spec.plugin == *name);
-        using.map(|(cluster, _)| cluster.to_string()).collect::<Vec<_>>()
+        let chooses = assignments.iter().filter(|(_, spec)| spec.plugin == *name).map(|(cluster, _)| cluster);
+        let judges = policies.iter().filter(|(_, specs)| specs.iter().any(|spec| spec.plugin == *name));
+        chooses.chain(judges.map(|(cluster, _)| cluster)).map(ToString::to_string).collect::<Vec<_>>()
     };
     let plugins = shared.supervisor.registry().read();
     let plugins: Vec<_> = plugins.iter().map(|(name, entry)| plugin(name, entry, used_by(name))).collect();
@@ -39,27 +41,53 @@ fn plugin(name: &PluginName, entry: &PluginEntry, clusters: Vec<String>) -> Valu
 }
 
 fn version(version: &Version, state: &str) -> Value {
-    let reading = version.figures.read();
     let last_error = version.last_error().map(|(at, reason)| json!({ "at": at.to_string(), "reason": reason }));
-    json!({
+    let world = version.artifact.world();
+    let mut about = json!({
         "revision": version.revision,
         "version": version.about.version,
         "summary": version.about.summary,
         "hash": version.artifact.hash().to_string(),
-        "world": version.artifact.world().name(),
+        "world": world.name(),
         "origin": version.origin.to_string(),
         "size_bytes": version.artifact.size(),
         "loaded_at": version.loaded_at.to_string(),
         "compile_ms": version.compile_time.as_millis() as u64,
         "state": state,
+        "last_error": last_error,
+    });
+    let figures = match world {
+        World::RoutingStrategy => chosen(&version.figures.read()),
+        World::HealthPolicy => judged(&version.figures.read_policies()),
+    };
+    if let (Some(about), Value::Object(figures)) = (about.as_object_mut(), figures) {
+        about.extend(figures);
+    }
+    about
+}
+
+/// What a strategy's work came to.
+fn chosen(reading: &SeatReading) -> Value {
+    json!({
         "picks": reading.picks,
         "fallbacks": reading.fallbacks,
         "rejections": reading.rejections,
         "traps": reading.traps,
         "deadlines": reading.deadlines,
         "bad_answers": reading.bad_answers,
-        "pick_time": pick_time(&reading),
-        "last_error": last_error,
+        "pick_time": pick_time(reading),
+    })
+}
+
+/// What a policy's work came to.
+fn judged(reading: &PolicyReading) -> Value {
+    json!({
+        "judgements": reading.judged,
+        "fallbacks": reading.fallbacks,
+        "traps": reading.traps,
+        "deadlines": reading.deadlines,
+        "bad_answers": reading.bad_answers,
+        "mean_judge_ns": reading.judged_ns.checked_div(reading.judged),
     })
 }
 

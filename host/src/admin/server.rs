@@ -1,15 +1,17 @@
 //! The admin server: a socket, the routes, and what the handlers share.
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::routing::{get, post};
 use tokio::sync::{oneshot, watch};
 
-use super::{clusters, health, metrics, plugins, problem, strategy};
+use super::{clusters, endpoints, events, health, metrics, plugins, problem, strategy};
 use crate::config::ReloadStatus;
-use crate::observe::Served;
+use crate::observe::{EventLog, Served};
 use crate::plugin::Supervisor;
 use crate::proxy::{Snapshot, WorkerMetrics};
 
@@ -22,6 +24,10 @@ pub struct Shared {
     pub metrics: Vec<Arc<WorkerMetrics>>,
     /// What is being served.
     pub served: watch::Receiver<Arc<Served>>,
+    /// What changed and why.
+    pub events: Arc<EventLog>,
+    /// Whether it ends: what is under way is finished, and nothing new is taken.
+    pub draining: Arc<AtomicBool>,
     /// What became of the configuration file.
     pub reload: watch::Receiver<ReloadStatus>,
 }
@@ -47,13 +53,13 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Opens an address.
+    /// Opens an address, unless its socket was taken over from another process.
     ///
     /// # Errors
     /// When it cannot be opened, as a line for the operator.
-    pub fn open(wanted: SocketAddr) -> Result<Self, String> {
+    pub fn open(wanted: SocketAddr, taken: Option<std::net::TcpListener>) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("admin.address: {wanted} cannot be opened: {error}");
-        let socket = std::net::TcpListener::bind(wanted).map_err(failed)?;
+        let socket = taken.map_or_else(|| std::net::TcpListener::bind(wanted), Ok).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(socket).map_err(failed)?;
@@ -75,6 +81,12 @@ impl Bound {
         tokio::spawn(server.into_future());
         tracing::info!(address = %self.address, "admin API listening");
         Server { address: self.address, _stop: stop }
+    }
+}
+
+impl AsFd for Bound {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 }
 
@@ -100,6 +112,9 @@ fn routes(shared: Shared) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/api/clusters", get(clusters::clusters))
         .route("/api/config", get(health::config))
+        .route("/api/endpoints/{endpoint}/{command}", post(endpoints::command))
+        .route("/api/events", get(events::events))
+        .route("/api/events/stream", get(events::stream))
         .route("/api/plugins", get(plugins::plugins))
         .route("/strategy", post(strategy::switch))
         .fallback(problem::no_such_path)

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::server::Shared;
 use crate::config::StrategySpec;
 use crate::model::{ClusterName, PluginName};
-use crate::plugin::StrategyError;
+use crate::plugin::SeatError;
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {
@@ -31,7 +31,7 @@ pub(super) async fn switch(
     let spec = StrategySpec { plugin, config: config(&body)? };
     let clusters = wanted_clusters(&shared, wanted.cluster.as_deref())?;
     shared.supervisor.switch(clusters.clone(), spec.clone()).await.map_err(|error| match &error {
-        StrategyError::Unknown { .. } => Problem::not_found(error.to_string()),
+        SeatError::Unknown { .. } => Problem::not_found(error.to_string()),
         _ => Problem::unprocessable(error.to_string()),
     })?;
     let clusters: Vec<_> = clusters.iter().map(ClusterName::as_str).collect();

@@ -4,28 +4,35 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
+use super::ports::Ports;
+use super::ward::{Tell, Ward};
 use crate::admin;
 use crate::cluster::LiveCluster;
 use crate::config::{Config, StrategySpec};
 use crate::discovery;
+use crate::health::PolicySeat;
 use crate::model::{ClusterName, ListenerName};
 use crate::observe::Served;
-use crate::plugin::{Change, Supervisor};
-use crate::proxy::{self, ClusterUpdate, ListenerUpdate, OpenConnections, WorkerHandle, WorldUpdate};
+use crate::plugin::{Change, Judging, Supervisor};
+use crate::proxy::{ClusterUpdate, ListenerUpdate, OpenConnections, WorkerHandle, WorldUpdate};
 use crate::routing::{RouteTable, Seat};
 
 /// All workers, and what they serve.
 pub(super) struct Fleet {
     workers: Vec<WorkerHandle>,
+    ports: Ports,
     supervisor: Arc<Supervisor>,
     listeners: BTreeMap<ListenerName, Bound>,
-    /// Every cluster that there ever was, so that one that comes back does not use an endpoint's id again.
-    known: BTreeMap<ClusterName, Arc<LiveCluster>>,
+    wards: BTreeMap<ClusterName, Ward>,
+    /// Every cluster that was, so that one that comes back does not use an endpoint's id again.
+    gone: BTreeMap<ClusterName, Arc<LiveCluster>>,
+    tell: Tell,
     publish: watch::Sender<Arc<Served>>,
     admin: admin::Shared,
     admin_server: Option<admin::Server>,
@@ -41,15 +48,17 @@ struct Bound {
     open: OpenConnections,
 }
 
-/// For each listener whose address is new, a socket for each worker.
-type Sockets = BTreeMap<ListenerName, Vec<TcpListener>>;
+/// For each listener whose address is new, the sockets of each worker.
+type Sockets = BTreeMap<ListenerName, Vec<Vec<TcpListener>>>;
 
 /// What was built for a configuration that is not at work yet.
 struct Prepared {
-    clusters: BTreeMap<ClusterName, Arc<LiveCluster>>,
+    wards: BTreeMap<ClusterName, Ward>,
     assignments: BTreeMap<ClusterName, StrategySpec>,
     /// For each cluster whose strategy is new, a strategy for each worker.
     seats: BTreeMap<ClusterName, Vec<Seat>>,
+    /// For each cluster whose policies are new, all of them.
+    policies: BTreeMap<ClusterName, Vec<PolicySeat>>,
     listeners: BTreeMap<ListenerName, Bound>,
     sockets: Sockets,
     /// Where the admin API is to be, when that is new; none inside when there is to be none.
@@ -59,15 +68,19 @@ struct Prepared {
 impl Fleet {
     pub(super) fn new(
         workers: Vec<WorkerHandle>,
-        supervisor: Arc<Supervisor>,
+        ports: Ports,
+        tell: Tell,
         publish: watch::Sender<Arc<Served>>,
         admin: admin::Shared,
     ) -> Self {
         Self {
             workers,
-            supervisor,
+            ports,
+            supervisor: Arc::clone(&admin.supervisor),
             listeners: BTreeMap::new(),
-            known: BTreeMap::new(),
+            wards: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            tell,
             publish,
             admin,
             admin_server: None,
@@ -86,13 +99,16 @@ impl Fleet {
                 return Err(reason);
             }
         };
-        let Prepared { clusters, assignments, seats, listeners, sockets, admin } = prepared;
+        let Prepared { wards, assignments, seats, mut policies, listeners, sockets, admin } = prepared;
 
         let catalog = discovery::fixed(&config);
-        for (name, live) in &clusters {
-            live.update(catalog.endpoints(name), Instant::now());
+        for (name, cluster) in &config.clusters {
+            if let Some(ward) = wards.get(name) {
+                ward.configure(cluster, &catalog, policies.remove(name)).await;
+            }
         }
-        let updates = updates(self.workers.len(), &config, &clusters, (&listeners, sockets), seats);
+        self.offer(&listeners, &sockets, admin.as_ref()).await;
+        let updates = updates(self.workers.len(), &config, &wards, (&listeners, sockets), seats);
         let applied = self.workers.iter().zip(updates).map(|(worker, update)| worker.apply(update));
         for applied in join_all(applied).await {
             match applied {
@@ -102,19 +118,17 @@ impl Fleet {
                 Err(gone) => tracing::error!(%gone, "a worker did not take the configuration"),
             }
         }
-        change.commit(assignments);
+        change.commit(assignments, judging(&config, &wards));
         self.listeners = listeners;
-        self.known.extend(clusters.clone());
-        // No worker routes to these any more.
-        for (_, gone) in self.known.iter().filter(|(name, _)| !clusters.contains_key(*name)) {
-            gone.update(&[], Instant::now());
-        }
+        self.keep(wards);
         let listeners = self.listeners.iter().map(|(name, bound)| (name.clone(), bound.address)).collect();
         let address = match &admin {
             Some(bound) => bound.as_ref().map(admin::Bound::address),
             None => self.admin_server.as_ref().map(admin::Server::address),
         };
-        self.publish.send_replace(Arc::new(Served { config, clusters, listeners, admin: address }));
+        let clusters = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.live))).collect();
+        let keepers = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.keeper))).collect();
+        self.publish.send_replace(Arc::new(Served { config, clusters, keepers, listeners, admin: address }));
         // Only now, so that it never answers from what is not served yet.
         if let Some(bound) = admin {
             let server = bound.map(|bound| bound.serve(self.admin.clone()));
@@ -128,18 +142,38 @@ impl Fleet {
     /// Ends the workers, giving each request under way its time.
     pub(super) async fn stop(&mut self) {
         let limit = self.publish.borrow().config.shutdown_timeout;
+        self.admin.draining.store(true, Relaxed);
+        // Operators ask the process that goes on; where there is none, this one says how it ends.
+        if let Some(server) = self.admin_server.take_if(|server| self.ports.is_taken(server.address())) {
+            server.stop();
+        }
+        // Workers that close their sockets must be the last of this process that hold them.
+        self.ports.give_up(|_| true).await;
         join_all(self.workers.drain(..).map(|worker| worker.shutdown(limit))).await;
         if let Some(server) = self.admin_server.take() {
             server.stop();
         }
     }
 
+    /// Keeps these, and of those that are no more what one of the same name would go on with.
+    fn keep(&mut self, wards: BTreeMap<ClusterName, Ward>) {
+        for (name, ward) in std::mem::replace(&mut self.wards, wards) {
+            if !self.wards.contains_key(&name) {
+                // No worker routes to it any more.
+                ward.live.update(&[], Instant::now());
+                self.gone.insert(name, ward.live);
+            }
+        }
+        self.gone.retain(|name, _| !self.wards.contains_key(name));
+    }
+
     /// Builds everything that can fail. Dropped, it leaves no trace. Ports come last, since others see them.
     async fn prepare(&self, change: &mut Change<'_>, config: &Config) -> Result<Prepared, String> {
         let before = Arc::clone(&self.publish.borrow());
-        let (mut clusters, mut assignments, mut seats) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (mut wards, mut assignments) = (BTreeMap::new(), BTreeMap::new());
+        let (mut seats, mut policies) = (BTreeMap::new(), BTreeMap::new());
         for (name, cluster) in &config.clusters {
-            let is_new = !before.clusters.contains_key(name);
+            let is_new = !self.wards.contains_key(name);
             // What an operator switched to while running stays until the file itself says something else.
             let said_before = before.config.clusters.get(name).map(|before| &before.strategy);
             let seated = change.assignments().get(name).filter(|_| said_before == Some(&cluster.strategy));
@@ -149,20 +183,55 @@ impl Fleet {
                 seats.insert(name.clone(), made.map_err(|error| format!("cluster.{name}.strategy: {error}"))?);
             }
             assignments.insert(name.clone(), spec);
-            let known = self.known.get(name).cloned();
-            clusters.insert(name.clone(), known.unwrap_or_else(|| Arc::new(LiveCluster::new(name.clone()))));
+            let judging = change.judging().get(name).map(|judging| &judging.policies);
+            if is_new || judging != Some(&cluster.health.policies) {
+                let made = change.prepare_policies(name, &cluster.health.policies).await;
+                let made = made.map_err(|error| format!("cluster.{name}.health.policies: {error}"))?;
+                policies.insert(name.clone(), made);
+            }
+            let ward = self.wards.get(name).cloned();
+            let ward = ward.unwrap_or_else(|| Ward::new(cluster, self.gone.get(name).cloned(), &self.tell));
+            wards.insert(name.clone(), ward);
         }
-        let (listeners, sockets) = self.bind(config)?;
         let serves = !before.clusters.is_empty();
-        let admin = match serves && before.config.admin == config.admin {
-            true => None,
-            false => Some(config.admin.address.map(admin::Bound::open).transpose()?),
+        let admin = match (serves && before.config.admin == config.admin, config.admin.address) {
+            (true, _) => None,
+            (false, None) => Some(None),
+            (false, Some(address)) => {
+                let taken = self.ports.take(address).await.map_err(|why| format!("admin.address: {address}: {why}"))?;
+                Some(Some(admin::Bound::open(address, taken)?))
+            }
         };
-        Ok(Prepared { clusters, assignments, seats, listeners, sockets, admin })
+        let (listeners, sockets) = self.bind(config).await?;
+        Ok(Prepared { wards, assignments, seats, policies, listeners, sockets, admin })
+    }
+
+    /// Offers what is new to the process that comes next, and gives up what is no more: before the workers do, so that
+    /// theirs is the last hold on a socket.
+    async fn offer(
+        &mut self,
+        listeners: &BTreeMap<ListenerName, Bound>,
+        sockets: &Sockets,
+        admin: Option<&Option<admin::Bound>>,
+    ) {
+        let address = match admin {
+            Some(bound) => bound.as_ref().map(admin::Bound::address),
+            None => self.admin_server.as_ref().map(admin::Server::address),
+        };
+        let is_gone = |held| Some(held) != address && !listeners.values().any(|bound| bound.address == held);
+        self.ports.give_up(is_gone).await;
+        for (name, sockets) in sockets {
+            if let Some(bound) = listeners.get(name) {
+                self.ports.offer(bound.address, sockets.iter().flatten()).await;
+            }
+        }
+        if let Some(bound) = admin.and_then(Option::as_ref) {
+            self.ports.offer(bound.address(), std::iter::once(bound)).await;
+        }
     }
 
     /// Opens what is not open yet.
-    fn bind(&self, config: &Config) -> Result<(BTreeMap<ListenerName, Bound>, Sockets), String> {
+    async fn bind(&self, config: &Config) -> Result<(BTreeMap<ListenerName, Bound>, Sockets), String> {
         let (mut listeners, mut sockets) = (BTreeMap::new(), BTreeMap::new());
         for listener in &config.listeners {
             let (name, address) = (&listener.name, listener.address);
@@ -170,12 +239,13 @@ impl Fleet {
             let bound = match kept {
                 Some(bound) => bound,
                 None => {
-                    let failed = |error| format!("listener.{name}: {address} cannot be opened: {error}");
-                    let opened = proxy::bind(address, self.workers.len()).map_err(failed)?;
-                    let at = opened.first().map_or(Ok(address), TcpListener::local_addr).map_err(failed)?;
+                    let failed = |why| format!("listener.{name}: {address} cannot be opened: {why}");
+                    let opened = self.ports.open(address, self.workers.len()).await.map_err(failed)?;
+                    let at = opened.iter().flatten().next().and_then(|socket| socket.local_addr().ok());
+                    let at = at.unwrap_or(address);
                     tracing::info!(listener = name.as_str(), address = %at, "listening");
                     sockets.insert(name.clone(), opened);
-                    Bound { wanted: address, address: at, open: OpenConnections::default() }
+                    Bound { wanted: address, address: at, open: self.ports.connections() }
                 }
             };
             listeners.insert(name.clone(), bound);
@@ -184,11 +254,20 @@ impl Fleet {
     }
 }
 
+/// Who judges in each cluster.
+fn judging(config: &Config, wards: &BTreeMap<ClusterName, Ward>) -> BTreeMap<ClusterName, Judging> {
+    let judging = |(name, ward): (&ClusterName, &Ward)| {
+        let policies = config.clusters.get(name)?.health.policies.clone();
+        Some((name.clone(), Judging { policies, panel: Arc::clone(&ward.panel) }))
+    };
+    wards.iter().filter_map(judging).collect()
+}
+
 /// The world of each worker.
 fn updates(
     workers: usize,
     config: &Config,
-    clusters: &BTreeMap<ClusterName, Arc<LiveCluster>>,
+    wards: &BTreeMap<ClusterName, Ward>,
     (listeners, mut sockets): (&BTreeMap<ListenerName, Bound>, Sockets),
     mut seats: BTreeMap<ClusterName, Vec<Seat>>,
 ) -> Vec<WorldUpdate> {
@@ -205,9 +284,12 @@ fn updates(
                 .iter()
                 .filter_map(|config| {
                     let seat = seats.get_mut(&config.name).and_then(Vec::pop);
+                    let ward = wards.get(&config.name)?;
                     Some(ClusterUpdate {
                         config: Arc::clone(config),
-                        live: Arc::clone(clusters.get(&config.name)?),
+                        live: Arc::clone(&ward.live),
+                        circuits: Arc::clone(&ward.circuits),
+                        shared: Arc::clone(&ward.shared),
                         seat,
                     })
                 })
@@ -216,8 +298,8 @@ fn updates(
                 .iter()
                 .filter_map(|(config, routes)| {
                     let open = listeners.get(&config.name)?.open.clone();
-                    let socket = sockets.get_mut(&config.name).and_then(Vec::pop);
-                    Some(ListenerUpdate { config: Arc::clone(config), routes: Arc::clone(routes), open, socket })
+                    let sockets = sockets.get_mut(&config.name).and_then(Vec::pop).unwrap_or_default();
+                    Some(ListenerUpdate { config: Arc::clone(config), routes: Arc::clone(routes), open, sockets })
                 })
                 .collect(),
         })

@@ -11,13 +11,15 @@ use tokio::time::timeout;
 
 use super::say;
 use crate::config::{Cluster, Config, Overrides, load};
-use crate::model::EndpointSpec;
-use crate::plugin::{Folder, PluginEngine, Supervisor};
+use crate::model::{ClusterName, EndpointSpec};
+use crate::plugin::{Folder, PluginEngine, SeatError, Supervisor};
 use crate::routing::Seats;
 
 pub(super) async fn run(path: &Path, overrides: &Overrides) -> anyhow::Result<()> {
     let config = load(path, overrides)?;
-    say(&format!("{}: {} listeners, {} clusters", path.display(), config.listeners.len(), config.clusters.len()));
+    let (listeners, clusters) =
+        (counted(config.listeners.len(), "listener"), counted(config.clusters.len(), "cluster"));
+    say(&format!("{}: {listeners}, {clusters}", path.display()));
     let wrong = check_plugins(&config).await? + check_endpoints(&config).await;
     match wrong {
         0 => Ok(()),
@@ -26,7 +28,7 @@ pub(super) async fn run(path: &Path, overrides: &Overrides) -> anyhow::Result<()
     }
 }
 
-/// Tells of each cluster whether its strategy can be seated; returns how many cannot.
+/// Tells of each cluster whether its strategy and its policies can be seated; returns how many cannot.
 async fn check_plugins(config: &Config) -> anyhow::Result<usize> {
     let engine = PluginEngine::new(config.plugins.cache.as_deref())?;
     let supervisor = Arc::new(Supervisor::new(Arc::new(engine), Seats::new(Vec::new()), config.plugins.clone()));
@@ -40,16 +42,32 @@ async fn check_plugins(config: &Config) -> anyhow::Result<usize> {
             say(&format!("  plugin {name}: {}: {}", refusal.origin, refusal.reason));
         }
     }
-    for (name, Cluster { strategy, .. }) in &config.clusters {
-        match supervisor.begin().await.prepare(name, strategy).await {
-            Ok(_) => say(&format!("  cluster {name}: strategy {} is sound", strategy.plugin)),
-            Err(error) => {
-                wrong += 1;
-                say(&format!("  cluster {name}: {error}"));
-            }
+    for (name, Cluster { strategy, health, .. }) in &config.clusters {
+        let prepared = supervisor.begin().await.prepare(name, strategy).await;
+        wrong += told(name, &format!("strategy {}", strategy.plugin), prepared);
+        for policy in &health.policies {
+            let prepared = supervisor.begin().await.prepare_policies(name, std::slice::from_ref(policy)).await;
+            wrong += told(name, &format!("policy {}", policy.plugin), prepared);
         }
     }
     Ok(wrong)
+}
+
+/// Tells what came of preparing a plugin; returns how many things are wrong with it.
+fn told<T>(cluster: &ClusterName, what: &str, prepared: Result<T, SeatError>) -> usize {
+    match prepared {
+        Ok(_) => say(&format!("  cluster {cluster}: {what} is sound")),
+        Err(error) => {
+            say(&format!("  cluster {cluster}: {what}: {error}"));
+            return 1;
+        }
+    }
+    0
+}
+
+/// `1 cluster`, `2 clusters`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Tells of each endpoint whether it accepts a connection; returns how many do not.

@@ -2,10 +2,12 @@
 
 mod check;
 mod demo;
+mod node;
 mod plugin_check;
 mod plugin_new;
 mod run;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,6 +15,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{CONFIG_VARIABLE, DEFAULT_FILE, Overrides};
 use crate::observe::{LogFormat, start_logs};
+use crate::plugin::World;
 
 pub use plugin_new::{Created, NewPluginError, create as create_plugin};
 
@@ -33,11 +36,26 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve what a configuration file says, and follow its edits.
-    Run(ConfigFile),
+    Run {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Take the ports over from the Leverframe that has them, so that no client is refused; then end that one.
+        #[arg(long)]
+        take_over: bool,
+    },
     /// Check a configuration file, the plugins that it uses, and whether its endpoints can be reached. Serves nothing.
     Check(ConfigFile),
     /// Serve five demo nodes on this machine, with nothing else installed.
     Demo,
+    /// Serve one demo node: an origin to try things with. `POST /fault?kind=slow` and the like make it fail.
+    Node {
+        /// Where it listens; port 0 takes a free one.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
+        address: SocketAddr,
+        /// What it calls itself; by default it is named after its port.
+        #[arg(long)]
+        name: Option<String>,
+    },
     /// Make or check a plugin.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -52,12 +70,15 @@ struct ConfigFile {
 
 #[derive(Debug, Subcommand)]
 enum PluginCommand {
-    /// Make a crate for a routing strategy of your own, in a new folder here.
+    /// Make a crate for a routing strategy or a health policy of your own, in a new folder here.
     New {
         /// The plugin's name: letters, digits and hyphens.
         name: String,
+        /// A health policy and not a routing strategy.
+        #[arg(long)]
+        policy: bool,
     },
-    /// Check a component: its world, imports and size, one dry run, and what a pick costs.
+    /// Check a component: its world, imports and size, one dry run, and what a decision costs.
     Check {
         /// The `.wasm` file.
         file: PathBuf,
@@ -71,7 +92,9 @@ enum PluginCommand {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
-        Command::Plugin(PluginCommand::New { name }) => plugin_new::run(&name),
+        Command::Plugin(PluginCommand::New { name, policy }) => {
+            plugin_new::run(&name, if policy { World::HealthPolicy } else { World::RoutingStrategy })
+        }
         Command::Plugin(PluginCommand::Check { file, config }) => plugin_check::run(&file, &config),
         serving => {
             start_logs(arguments.log_format, &arguments.log);
@@ -91,9 +114,10 @@ fn serve(command: Command) -> anyhow::Result<()> {
     let overrides = Overrides::from_environment(|name| std::env::var_os(name));
     control_runtime()?.block_on(async {
         match command {
-            Command::Run(file) => run::run(file.config, overrides).await,
+            Command::Run { file, take_over } => run::run(file.config, take_over, overrides).await,
             Command::Check(file) => check::run(&file.config, &overrides).await,
             Command::Demo => demo::run(overrides).await,
+            Command::Node { address, name } => node::run(address, name).await,
             Command::Plugin(_) => Ok(()),
         }
     })

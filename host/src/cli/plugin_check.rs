@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 
 use super::say;
 use crate::config::PluginLimits;
-use crate::plugin::{Artifact, PluginEngine, probe};
+use crate::plugin::{Artifact, PluginEngine, World, probe};
 
 pub(super) fn run(file: &Path, config: &str) -> anyhow::Result<()> {
     let table: serde_json::Value = serde_json::from_str(config).context("--config is a JSON object")?;
@@ -23,7 +23,11 @@ pub(super) fn run(file: &Path, config: &str) -> anyhow::Result<()> {
     say(&format!("imports  {}", artifact.imports().join("\n         ")));
     let report = probe(&engine, &artifact, &limits, config).with_context(|| file.display().to_string())?;
     say(&format!("version  {} ({})", report.about.version, report.about.summary));
-    say(&format!("dry run  {} picks, {} of them left to the host", report.reading.picks, report.reading.fallbacks));
-    say(&format!("cost     {} ns per pick, the host's checks included", report.time_per_pick.as_nanos()));
+    let (decision, decisions) = match artifact.world() {
+        World::RoutingStrategy => ("pick", "picks"),
+        World::HealthPolicy => ("judgement", "judgements"),
+    };
+    say(&format!("dry run  {} {decisions}, {} of them left to the host", report.decisions, report.fallbacks));
+    say(&format!("cost     {} ns per {decision}, the host's checks included", report.time_per_decision.as_nanos()));
     Ok(())
 }

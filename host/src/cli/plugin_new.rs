@@ -1,10 +1,12 @@
-//! `plugin new`: makes a strategy crate that builds, passes its tests and can be dropped in as it is. It carries the SDK
+//! `plugin new`: makes a plugin crate that builds, passes its tests and can be dropped in as it is. It carries the SDK
 //! and the contract with it, so that it depends on no path outside and on nothing that is not published.
 //!
 //! Writes only inside the folder that it makes, and that folder appears complete or not at all.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
+
+use crate::plugin::World;
 
 mod sdk {
     include!(concat!(env!("OUT_DIR"), "/sdk_files.rs"));
@@ -26,16 +28,43 @@ const KEYWORDS: &str = " abstract as async await become box break const continue
                         self static struct super trait true try type typeof union unsafe unsized use virtual where \
                         while yield ";
 
-/// The crate's own files: path and template.
-const TEMPLATES: [(&str, &str); 7] = [
+/// The crate's own files, whatever it is for: path and template.
+const TEMPLATES: [(&str, &str); 5] = [
     (".gitignore", include_str!("templates/gitignore.in")),
     // The workspace's own: the SDK is formatted by it.
     (".rustfmt.toml", include_str!("../../../.rustfmt.toml")),
     ("Cargo.toml", include_str!("templates/Cargo.toml.in")),
     ("README.md", include_str!("templates/README.md.in")),
     ("rust-toolchain.toml", include_str!("templates/rust-toolchain.toml.in")),
-    ("src/lib.rs", include_str!("templates/lib.rs.in")),
-    ("src/policy.rs", include_str!("templates/policy.rs.in")),
+];
+
+/// The files that decide: path and template.
+const STRATEGY: [(&str, &str); 2] = [
+    ("src/lib.rs", include_str!("templates/strategy/lib.rs.in")),
+    ("src/policy.rs", include_str!("templates/strategy/policy.rs.in")),
+];
+const POLICY: [(&str, &str); 2] = [
+    ("src/lib.rs", include_str!("templates/policy/lib.rs.in")),
+    ("src/policy.rs", include_str!("templates/policy/policy.rs.in")),
+];
+
+/// What stands for a word of the templates, beside the name.
+type Words = [(&'static str, &'static str); 4];
+
+const STRATEGY_WORDS: Words = [
+    ("{{kind}}", "routing strategy"),
+    ("{{start}}", "fill first"),
+    ("{{does}}", "Fills one endpoint after the other"),
+    ("{{use}}", "[cluster.web]\nstrategy = { plugin = \"{{plugin}}\", config = { room = 10 } }"),
+];
+const POLICY_WORDS: Words = [
+    ("{{kind}}", "health policy"),
+    ("{{start}}", "ease off"),
+    ("{{does}}", "Gives a slow endpoint a smaller part of its weight"),
+    (
+        "{{use}}",
+        "[cluster.web.health]\npolicies = [\"threshold\", { plugin = \"{{plugin}}\", config = { slow_ms = 500 } }]",
+    ),
 ];
 
 /// Why no crate was made. Nothing is left behind then.
@@ -73,11 +102,11 @@ pub struct Created {
     pub plugin: String,
 }
 
-/// Makes the crate `name` in a folder of that name under `parent`.
+/// Makes the crate `name`, for one of the two worlds, in a folder of that name under `parent`.
 ///
 /// # Errors
 /// When the name will not do, the folder exists, or a file cannot be written.
-pub fn create(parent: &Path, name: &str) -> Result<Created, NewPluginError> {
+pub fn create(parent: &Path, name: &str, world: World) -> Result<Created, NewPluginError> {
     check_name(name).map_err(|reason| NewPluginError::Name { name: name.to_owned(), reason })?;
     let folder = parent.join(name);
     if folder.symlink_metadata().is_ok() {
@@ -85,7 +114,8 @@ pub fn create(parent: &Path, name: &str) -> Result<Created, NewPluginError> {
     }
     // A sibling, so that renaming it does not cross file systems.
     let unfinished = parent.join(format!(".{name}.{}.unfinished", std::process::id()));
-    let written = write_crate(&unfinished, name).and_then(|()| failing(&folder, fs::rename(&unfinished, &folder)));
+    let written =
+        write_crate(&unfinished, name, world).and_then(|()| failing(&folder, fs::rename(&unfinished, &folder)));
     if let Err(error) = written {
         // The first error is the one to tell; a folder that cannot be removed either has the same cause.
         let _ = fs::remove_dir_all(&unfinished);
@@ -96,8 +126,8 @@ pub fn create(parent: &Path, name: &str) -> Result<Created, NewPluginError> {
 }
 
 /// Runs `plugin new` in the working folder, and says what to do next.
-pub(super) fn run(name: &str) -> anyhow::Result<()> {
-    let made = create(Path::new("."), name)?;
+pub(super) fn run(name: &str, world: World) -> anyhow::Result<()> {
+    let made = create(Path::new("."), name, world)?;
     super::say(&format!(
         "Made {name}/. The one function that decides is in src/policy.rs. Now:\n\n  cd {name}\n  cargo test\n  \
          cargo build --release --target wasm32-wasip2\n  leverframe plugin check target/wasm32-wasip2/release/{}.wasm\n\n\
@@ -125,9 +155,14 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn write_crate(folder: &Path, name: &str) -> Result<(), NewPluginError> {
-    for (path, template) in TEMPLATES {
-        let text = template
+fn write_crate(folder: &Path, name: &str, world: World) -> Result<(), NewPluginError> {
+    let (sources, words) = match world {
+        World::RoutingStrategy => (STRATEGY, STRATEGY_WORDS),
+        World::HealthPolicy => (POLICY, POLICY_WORDS),
+    };
+    for (path, template) in TEMPLATES.into_iter().chain(sources) {
+        let text = words.iter().fold(template.to_owned(), |text, (word, meaning)| text.replace(word, meaning));
+        let text = text
             .replace("{{name}}", name)
             .replace("{{file}}", &crate_name(name))
             .replace("{{plugin}}", &plugin_name(name));
@@ -173,17 +208,19 @@ mod tests {
 
     #[test]
     fn the_crate_is_complete_and_names_itself() {
-        let parent = tempfile::tempdir().unwrap();
-        let made = create(parent.path(), "my-strategy").unwrap();
-        assert_eq!(names_in(parent.path()), ["my-strategy"]);
-        assert_eq!(made.plugin, "my-strategy");
-        assert!(made.component.ends_with("target/wasm32-wasip2/release/my_strategy.wasm"));
-        for path in ["Cargo.toml", "src/lib.rs", "leverframe/plugins/sdk/Cargo.toml", "leverframe/wit/types.wit"] {
-            assert!(made.folder.join(path).is_file(), "{path}");
-        }
-        for (path, _) in TEMPLATES {
-            let text = fs::read_to_string(made.folder.join(path)).unwrap();
-            assert!(!text.contains("{{"), "{path} has a placeholder left");
+        for world in [World::RoutingStrategy, World::HealthPolicy] {
+            let parent = tempfile::tempdir().unwrap();
+            let made = create(parent.path(), "my-plugin", world).unwrap();
+            assert_eq!(names_in(parent.path()), ["my-plugin"]);
+            assert_eq!(made.plugin, "my-plugin");
+            assert!(made.component.ends_with("target/wasm32-wasip2/release/my_plugin.wasm"));
+            for path in ["leverframe/plugins/sdk/Cargo.toml", "leverframe/wit/types.wit"] {
+                assert!(made.folder.join(path).is_file(), "{path}");
+            }
+            for (path, _) in TEMPLATES.into_iter().chain(STRATEGY) {
+                let text = fs::read_to_string(made.folder.join(path)).unwrap();
+                assert!(!text.contains("{{"), "{path} has a placeholder left");
+            }
         }
     }
 
@@ -191,7 +228,7 @@ mod tests {
     fn an_existing_folder_is_left_alone() {
         let parent = tempfile::tempdir().unwrap();
         fs::create_dir(parent.path().join("mine")).unwrap();
-        assert!(matches!(create(parent.path(), "mine"), Err(NewPluginError::Exists(_))));
+        assert!(matches!(create(parent.path(), "mine", World::HealthPolicy), Err(NewPluginError::Exists(_))));
         assert!(names_in(&parent.path().join("mine")).is_empty());
     }
 
@@ -200,7 +237,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let long = "x".repeat(64);
         for name in ["", "9lives", "My", "a/b", "../up", "a b", "match", "serde", "leverframe_sdk", &long] {
-            assert!(matches!(create(parent.path(), name), Err(NewPluginError::Name { .. })), "{name}");
+            assert!(
+                matches!(create(parent.path(), name, World::HealthPolicy), Err(NewPluginError::Name { .. })),
+                "{name}"
+            );
         }
         assert!(names_in(parent.path()).is_empty());
     }
@@ -210,7 +250,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let missing = parent.path().join("file");
         fs::write(&missing, "in the way").unwrap();
-        assert!(matches!(create(&missing, "mine"), Err(NewPluginError::Write { .. })));
+        assert!(matches!(create(&missing, "mine", World::HealthPolicy), Err(NewPluginError::Write { .. })));
         assert_eq!(names_in(parent.path()), ["file"]);
     }
 }

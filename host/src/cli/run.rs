@@ -7,9 +7,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::config::Overrides;
 
-pub(super) async fn run(config: PathBuf, overrides: Overrides) -> anyhow::Result<()> {
+pub(super) async fn run(config: PathBuf, take_over: bool, overrides: Overrides) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
-    let app = App::start(config, overrides).await?;
+    let app = match take_over {
+        true => App::take_over(config, overrides).await?,
+        false => App::start(config, overrides).await?,
+    };
     until_stopped(app, &mut stop).await;
     Ok(())
 }

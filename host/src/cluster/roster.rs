@@ -1,12 +1,13 @@
-//! The roster: the members of a cluster at one moment. Pure: the next roster is computed from the last one and what the
-//! catalog says. Who keeps name and address keeps id and figures; ids are never used again.
+//! The roster: the members of a cluster at one moment, and who of them may be chosen. Pure: the next roster is computed
+//! from the last one and what changed. Who keeps name and address keeps id and figures; ids are never used again.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::figures::Figures;
 use super::member::Member;
-use crate::model::{Endpoint, EndpointId, EndpointSpec};
+use super::ready::{choose, weights};
+use super::standing::Standing;
+use crate::model::{Endpoint, EndpointId, EndpointName, EndpointSpec, PanicRule};
 
 /// The members, ordered by id.
 #[derive(Debug, Default)]
@@ -14,96 +15,127 @@ pub struct Roster {
     generation: u64,
     next_id: u32,
     members: Vec<Arc<Member>>,
+    ready: Vec<Arc<Member>>,
+    share: (usize, usize),
+    panics: bool,
 }
 
 impl Roster {
-    /// Counts the rosters of a cluster: 0 for the empty first one.
+    /// Counts the rosters of a cluster that look different to those who choose: 0 for the empty first one.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// All members, ordered by id.
+    /// All members, ordered by id; those that are leaving too.
     pub fn members(&self) -> &[Arc<Member>] {
         &self.members
     }
 
-    /// The roster after the catalog changed; none when nothing did.
-    pub fn updated(&self, specs: &[EndpointSpec], now: Instant) -> Option<Self> {
-        let mut next = Self { generation: self.generation + 1, next_id: self.next_id, members: Vec::new() };
-        for spec in specs {
-            let member = match self.holding(spec) {
-                Some(kept) if kept.endpoint().spec == *spec => Arc::clone(kept),
-                Some(kept) => {
-                    let endpoint = Endpoint { id: kept.id(), spec: spec.clone() };
-                    Arc::new(Member::new(endpoint, Arc::clone(kept.figures())))
-                }
-                None => {
-                    let endpoint = Endpoint { id: EndpointId(next.next_id), spec: spec.clone() };
-                    next.next_id += 1;
-                    Arc::new(Member::new(endpoint, Arc::new(Figures::new(now))))
-                }
-            };
-            next.members.push(member);
-        }
-        next.members.sort_by_key(|member| member.id());
-        let same = self.generation > 0
-            && self.members.len() == next.members.len()
-            && self.members.iter().zip(&next.members).all(|(old, new)| Arc::ptr_eq(old, new));
-        (!same).then_some(next)
+    /// Those that may be chosen, ordered by id.
+    pub fn ready(&self) -> &[Arc<Member>] {
+        &self.ready
     }
 
-    fn holding(&self, spec: &EndpointSpec) -> Option<&Arc<Member>> {
-        self.members.iter().find(|member| {
-            let known = &member.endpoint().spec;
-            known.name == spec.name && known.address == spec.address
+    /// Whether so few are ready that the cluster's panic rule says who may be chosen.
+    pub fn panics(&self) -> bool {
+        self.panics
+    }
+
+    /// How many are ready by themselves, of how many that are in service.
+    pub fn share(&self) -> (usize, usize) {
+        self.share
+    }
+
+    /// The member with this id.
+    pub fn get(&self, id: EndpointId) -> Option<&Arc<Member>> {
+        self.members.get(self.members.binary_search_by_key(&id, |member| member.id()).ok()?)
+    }
+
+    /// The member with this name. One that is leaving may share it with one that moved to another address: the latter.
+    pub fn named(&self, name: &EndpointName) -> Option<&Arc<Member>> {
+        let named = self.members.iter().filter(|member| member.endpoint().spec.name == *name);
+        named.min_by_key(|member| member.standing().leaving)
+    }
+
+    /// The members after the catalog changed: who it does not name any more leaves, and who is new stands as `newcomer`
+    /// says.
+    pub(super) fn catalogued(
+        &self,
+        specs: &[EndpointSpec],
+        newcomer: impl Fn(&EndpointSpec) -> Standing,
+        now: Instant,
+    ) -> Vec<Arc<Member>> {
+        let staying = self.members.iter().map(|member| match specs.iter().find(|spec| is_of(member, spec)) {
+            Some(spec) => staying(member, spec),
+            None if member.standing().leaving => Arc::clone(member),
+            None => Arc::new(member.standing_as(Standing { leaving: true, ..member.standing().clone() })),
+        });
+        let new = specs.iter().filter(|spec| !self.members.iter().any(|member| is_of(member, spec)));
+        let joining = (self.next_id..)
+            .map(EndpointId)
+            .zip(new)
+            .map(|(id, spec)| Arc::new(Member::joining(Endpoint { id, spec: spec.clone() }, newcomer(spec), now)));
+        staying.chain(joining).collect()
+    }
+
+    /// The roster of these members, ordered by id; none when it would be the same. What only operators see (a score, a
+    /// reason) makes a new roster of the same generation.
+    pub(super) fn followed_by(
+        &self,
+        members: Vec<Arc<Member>>,
+        rule: PanicRule,
+        last_good: &[EndpointId],
+    ) -> Option<Self> {
+        let standings: Vec<_> = members.iter().map(|member| (member.id(), member.standing())).collect();
+        let choice = choose(&standings, rule, last_good);
+        let weighed: Vec<_> = members.iter().map(|member| (member.endpoint().spec.weight, member.standing())).collect();
+        let weights = weights(&weighed);
+        let members: Vec<_> = members
+            .iter()
+            .zip(weights)
+            .map(|(member, weight)| match member.weight() == weight {
+                true => Arc::clone(member),
+                false => Arc::new(member.weighing(weight)),
+            })
+            .collect();
+        let chosen = members.iter().zip(&choice.chosen).filter(|(_, chosen)| **chosen);
+        let ready: Vec<_> = chosen.map(|(member, _)| Arc::clone(member)).collect();
+        let looks_same = self.panics == choice.panics
+            && alike(&self.members, &members, |old, new| old.looks_like(new))
+            && alike(&self.ready, &ready, |old, new| old.id() == new.id());
+        if looks_same && alike(&self.members, &members, Arc::ptr_eq) {
+            return None;
+        }
+        Some(Self {
+            generation: if looks_same { self.generation } else { self.generation + 1 },
+            next_id: members.last().map_or(self.next_id, |last| self.next_id.max(last.id().0 + 1)),
+            members,
+            ready,
+            share: choice.ready,
+            panics: choice.panics,
         })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Address, EndpointName, Weight};
-
-    fn spec(name: &str, weight: u16) -> EndpointSpec {
-        EndpointSpec {
-            name: EndpointName::new(name).unwrap(),
-            address: Address::parse(&format!("{name}:80")).unwrap(),
-            weight: Weight::new(weight).unwrap(),
-            labels: Default::default(),
-        }
+/// A member that the catalog names, as it names it now.
+fn staying(member: &Arc<Member>, spec: &EndpointSpec) -> Arc<Member> {
+    let back = member.standing().leaving;
+    if !back && member.endpoint().spec == *spec {
+        return Arc::clone(member);
     }
+    let standing = Standing { leaving: false, ..member.standing().clone() };
+    Arc::new(member.described(spec.clone()).standing_as(standing))
+}
 
-    fn ids(roster: &Roster) -> Vec<(u32, String)> {
-        roster.members().iter().map(|m| (m.id().0, m.endpoint().spec.name.to_string())).collect()
-    }
+fn is_of(member: &Member, spec: &EndpointSpec) -> bool {
+    let known = &member.endpoint().spec;
+    known.name == spec.name && known.address == spec.address
+}
 
-    #[test]
-    fn ids_stay_with_their_endpoint_and_are_not_used_again() {
-        let now = Instant::now();
-        let first = Roster::default().updated(&[spec("a", 1), spec("b", 1)], now).unwrap();
-        let second = first.updated(&[spec("c", 1), spec("b", 1)], now).unwrap();
-        let third = second.updated(&[spec("a", 1), spec("b", 1)], now).unwrap();
-        assert_eq!(ids(&second), [(1, "b".into()), (2, "c".into())]);
-        assert_eq!(ids(&third), [(1, "b".into()), (3, "a".into())]);
-    }
-
-    #[test]
-    fn a_changed_weight_keeps_the_figures() {
-        let now = Instant::now();
-        let first = Roster::default().updated(&[spec("a", 1)], now).unwrap();
-        let under_way = first.members()[0].begin();
-        let second = first.updated(&[spec("a", 9)], now).unwrap();
-        assert_eq!(second.members()[0].load(now).in_flight, 1);
-        drop(under_way);
-        assert_eq!(second.members()[0].load(now).in_flight, 0);
-    }
-
-    #[test]
-    fn the_same_endpoints_in_another_order_are_no_change() {
-        let now = Instant::now();
-        let first = Roster::default().updated(&[spec("a", 1), spec("b", 1)], now).unwrap();
-        assert!(first.updated(&[spec("b", 1), spec("a", 1)], now).is_none());
-        assert!(Roster::default().updated(&[], now).is_some(), "an empty cluster differs from an unknown one");
-    }
+fn alike(
+    one: &[Arc<Member>],
+    other: &[Arc<Member>],
+    mut is_alike: impl FnMut(&Arc<Member>, &Arc<Member>) -> bool,
+) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_alike(one, other))
 }

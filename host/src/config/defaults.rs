@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::settings::{Limits, PluginLimits, Pool, Timeouts};
+use super::resilience::{Capacity, Circuit, FailureRatio, Failures, Health, Hedge, Retry, RetryBudget};
+use super::settings::{BodyRate, Limits, PluginLimits, Pool, Timeouts};
+use crate::model::{PanicRule, StatusSet};
 
 /// Where operators connect: this machine only, since the admin API changes things and asks nobody who they are.
 pub(super) const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
@@ -15,8 +17,27 @@ pub(super) const PLUGIN_FOLDER: &str = "plugins";
 /// The strategy of a cluster that names none: the one that needs no configuration and that everyone expects.
 pub(super) const STRATEGY: &str = "round-robin";
 
-/// Three: one endpoint may be down and the next going down.
-pub(super) const ATTEMPTS: u32 = 3;
+/// The health policy of a cluster that has checks and names none: the one that is also built in.
+pub(super) const POLICY: &str = "threshold";
+
+/// From one check to the next: an endpoint that dies is known before most clients give up, and a check every 5 s is no
+/// load (HAProxy 2 s, nginx 5 s, Kubernetes 10 s).
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a check may take: one that takes longer would be slow for a request as well.
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Enough that the checks of several load balancers do not fall into step.
+pub(super) const CHECK_JITTER_PERCENT: u8 = 10;
+
+/// Success, or a redirection, which is what many answer at `/` (HAProxy and Kubernetes have the same).
+pub(super) const CHECK_EXPECT: &[(u16, u16)] = &[(200, 399)];
+
+/// What a gateway answers for an endpoint that is not there or not ready. 500 and 501 come of the request as often.
+const GATEWAY_ERRORS: &[(u16, u16)] = &[(502, 504)];
+
+/// Every status that is an error.
+pub(super) const EVERY_ERROR: &[(u16, u16)] = &[(400, 599)];
 
 /// As long as the usual grace of what stops services (Kubernetes: 30 s).
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,9 +56,24 @@ pub(super) fn workers() -> NonZeroUsize {
 impl Default for Limits {
     /// 100 headers, as hyper and Apache have it; 64 KiB of them, eight times what browsers and origins commonly accept;
     /// bodies are streamed, so their size costs nothing; 10,000 connections fit the memory and the file limits of a
-    /// small machine.
+    /// small machine. Clients are not limited one by one: behind another proxy all of them have one address.
     fn default() -> Self {
-        Self { headers: 100, header_bytes: 64 << 10, body_bytes: None, connections: 10_000 }
+        Self {
+            headers: 100,
+            header_bytes: 64 << 10,
+            body_bytes: None,
+            connections: 10_000,
+            connections_per_client: None,
+            requests_per_client: None,
+            body_rate: Some(BodyRate::default()),
+        }
+    }
+}
+
+impl Default for BodyRate {
+    /// As Kestrel has it (`MinRequestBodyDataRate`): 240 bytes a second, after 5 s.
+    fn default() -> Self {
+        Self { bytes_per_second: 240, grace: Duration::from_secs(5) }
     }
 }
 
@@ -50,14 +86,96 @@ impl Default for Pool {
 }
 
 impl Default for Timeouts {
-    /// A second is a hundred round trips within a data centre; 30 s and 60 s are what origins that compute an answer,
-    /// and streams that are quiet for a while, are commonly given.
+    /// A lost SYN is sent again after a second (RFC 6298), and must have the time to be answered; 30 s and 60 s are what
+    /// origins that compute an answer, and streams that are quiet for a while, are commonly given.
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(1),
+            connect: Duration::from_secs(2),
             response_header: Duration::from_secs(30),
             idle_stream: Duration::from_secs(60),
         }
+    }
+}
+
+impl Default for Health {
+    /// No checks and no policies: what an endpoint does to its requests opens its circuit. 10 s hold enough requests to
+    /// judge by and forget soon enough; 30 s are what a shutdown gives requests too.
+    fn default() -> Self {
+        Self {
+            check: None,
+            policies: Vec::new(),
+            window: Duration::from_secs(10),
+            panic: PanicRule::default(),
+            drain_timeout: SHUTDOWN_TIMEOUT,
+        }
+    }
+}
+
+impl Default for Failures {
+    /// What tells of the endpoint and not of the request.
+    fn default() -> Self {
+        Self { connect: true, timeout: true, reset: true, statuses: StatusSet::of(GATEWAY_ERRORS) }
+    }
+}
+
+impl Default for Circuit {
+    /// Five failures in a row are no accident, and after 30 s a restart is over (Envoy's outlier detection has both
+    /// numbers); three that pass are no accident either. An endpoint that came back is left idle for 5 minutes at most.
+    fn default() -> Self {
+        Self {
+            consecutive_failures: Some(5),
+            failure_ratio: None,
+            open_for: Duration::from_secs(30),
+            open_at_most: Duration::from_secs(300),
+            trials: 3,
+        }
+    }
+}
+
+impl Default for FailureRatio {
+    /// Half of at least 20 (the minimum that Hystrix made usual) within 10 s.
+    fn default() -> Self {
+        Self { percent: 50, window: Duration::from_secs(10), least_requests: 20 }
+    }
+}
+
+impl Default for Retry {
+    /// Three attempts: one endpoint may be down and the next going down. 64 KiB hold most bodies that are no uploads.
+    /// Another endpoint is tried at once: it has done nothing that asks for a wait.
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            per_try_timeout: None,
+            statuses: StatusSet::of(GATEWAY_ERRORS),
+            backoff: None,
+            buffer_bytes: 64 << 10,
+            budget: RetryBudget::default(),
+            hedge: None,
+        }
+    }
+}
+
+impl Default for RetryBudget {
+    /// A fifth more load at the most (as Envoy and Finagle have it), and so many that a quiet cluster can retry at all
+    /// (Finagle has 10 a second, Envoy 3 at a time).
+    fn default() -> Self {
+        Self { percent: 20, floor: 10 }
+    }
+}
+
+impl Default for Hedge {
+    /// The 95th percentile, as in "The Tail at Scale" (Dean and Barroso, 2013): about 5 % more requests at the most.
+    /// Answers within 50 ms are not worth a second one.
+    fn default() -> Self {
+        Self { percentile: 95, after_at_least: Duration::from_millis(50) }
+    }
+}
+
+impl Default for Capacity {
+    /// No limit: what a cluster can bear, nobody knows but its operator. With one, 1,000 may wait, and a second, about
+    /// as long as a person waits without a second thought.
+    fn default() -> Self {
+        Self { in_flight: None, endpoint_in_flight: None, queue: 1000, queue_timeout: Duration::from_secs(1) }
     }
 }
 

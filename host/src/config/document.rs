@@ -105,15 +105,31 @@ impl<'t> Document<'t> {
         find_in_table(self.0.get_ref(), span, &At::root())
     }
 
-    /// Gives a key another name. Does nothing, and says so, when there is such a key already.
+    /// Gives a key another name; `table.key` moves it into the table `table` beside it, which is made if there is none.
+    /// Does nothing, and says so, when there is such a key already.
     pub(super) fn rename(&mut self, at: &At, to: &str) -> bool {
         let Some(table) = self.table(&at.parent()) else { return false };
         let Some(key) = at.last_key() else { return false };
-        if table.contains_key(to) {
+        let (outer, inner) = to.split_once('.').map_or((to, None), |(outer, inner)| (outer, Some(inner)));
+        let free = match (table.get(outer).map(Spanned::get_ref), inner) {
+            (None, _) => true,
+            (Some(DeValue::Table(table)), Some(inner)) => !table.contains_key(inner),
+            (Some(_), _) => false,
+        };
+        if !free {
             return false;
         }
         let Some((key, value)) = table.remove_entry(key) else { return false };
-        table.insert(Spanned::new(key.span(), Cow::Owned(to.to_owned())), value);
+        let place = key.span();
+        let name = |text: &str| Spanned::new(place.clone(), Cow::Owned(text.to_owned()));
+        let Some(inner) = inner else {
+            table.insert(name(outer), value);
+            return true;
+        };
+        let made = || Spanned::new(place.start..value.span().end, DeValue::Table(DeTable::new()));
+        if let DeValue::Table(table) = table.entry(name(outer)).or_insert_with(made).get_mut() {
+            table.insert(name(inner), value);
+        }
         true
     }
 

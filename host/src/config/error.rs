@@ -34,7 +34,7 @@ impl fmt::Display for ConfigError {
 }
 
 /// Every mistake in a configuration, in the order of the file. Shown one to a line, each as
-/// `leverframe.toml:12:5: cluster.web.attempts: what is wrong (what to do)`.
+/// `leverframe.toml:12:5: cluster.web.retry.attempts: what is wrong (what to do)`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors {
     origin: PathBuf,

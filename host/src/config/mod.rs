@@ -20,6 +20,7 @@ mod overrides;
 mod problems;
 mod read;
 mod reload;
+mod resilience;
 mod settings;
 mod units;
 
@@ -33,7 +34,11 @@ pub use overrides::{
     WORKERS_VARIABLE,
 };
 pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader};
+pub use resilience::{
+    Capacity, Check, CheckKind, Circuit, FailureRatio, Failures, Health, Hedge, HttpCheck, PolicySpec, Retry,
+    RetryBudget,
+};
 pub use settings::{
-    Admin, Cluster, Config, HostMatch, Limits, Listener, PathMatch, PluginLimits, Plugins, Pool, Route, RouteMatch,
-    StrategySpec, Timeouts,
+    Admin, BodyRate, Cluster, Config, HostMatch, Limits, Listener, PathMatch, PluginLimits, Plugins, Pool, RequestRate,
+    Route, RouteMatch, StrategySpec, Timeouts,
 };

@@ -13,18 +13,23 @@ use super::problems::Problems;
 const ENOUGH: usize = 100;
 
 /// Keys that other proxies, or earlier versions, know by another name. A word stands for the first of its names that is
-/// known at its place.
+/// known at its place; `table.key` is a key of a table beside it.
 const RENAMED: &[(&str, &str)] = &[
     ("algorithm", "strategy"),
+    ("attempts", "retry.attempts"),
     ("backend", "cluster"),
     ("backend", "endpoints"),
     ("backends", "cluster"),
     ("backends", "endpoints"),
     ("balance", "strategy"),
     ("bind", "address"),
+    ("circuit_breaker", "circuit"),
     ("domain", "host"),
     ("frontend", "listener"),
     ("frontends", "listener"),
+    ("health_check", "health.check"),
+    ("health_checks", "health.check"),
+    ("healthy_threshold", "rise"),
     ("hostname", "host"),
     ("hosts", "endpoints"),
     ("lb", "strategy"),
@@ -39,6 +44,7 @@ const RENAMED: &[(&str, &str)] = &[
     ("prefix", "path_prefix"),
     ("proxy_pass", "cluster"),
     ("retries", "attempts"),
+    ("retries", "retry.attempts"),
     ("rule", "route"),
     ("server", "listener"),
     ("server", "endpoints"),
@@ -50,8 +56,10 @@ const RENAMED: &[(&str, &str)] = &[
     ("target", "cluster"),
     ("targets", "endpoints"),
     ("threads", "workers"),
+    ("unhealthy_threshold", "fall"),
     ("upstream", "cluster"),
     ("upstreams", "cluster"),
+    ("uri", "path"),
     ("url", "address"),
     ("worker_processes", "workers"),
 ];
@@ -96,7 +104,8 @@ fn set_right(document: &mut Document<'_>, problems: &mut Problems<'_>, mistake: 
         return;
     };
     let key = at.last_key().unwrap_or_default();
-    let renamed = RENAMED.iter().find(|(old, new)| *old == key && known.contains(new)).map(|(_, new)| *new);
+    let is_known = |new: &str| known.contains(&new.split('.').next().unwrap_or(new));
+    let renamed = RENAMED.iter().find(|(old, new)| *old == key && is_known(new)).map(|(_, new)| *new);
     let meant = renamed.or_else(|| closest(key, known.iter().copied()));
     let advice = match (renamed, meant) {
         (Some(new), _) => format!("it is called `{new}`"),

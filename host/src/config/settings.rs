@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use super::resilience::{Capacity, Circuit, Failures, Health, Retry};
 use crate::model::{ClusterName, EndpointSpec, ListenerName, PluginName};
 
 /// All of it.
@@ -56,6 +57,30 @@ pub struct Limits {
     pub body_bytes: Option<u64>,
     /// Connections open at a time, over all workers.
     pub connections: usize,
+    /// Connections that one client address may have open at a time, over all workers; none is no limit.
+    pub connections_per_client: Option<u32>,
+    /// Requests that one client address may send, over all workers; none is no limit.
+    pub requests_per_client: Option<RequestRate>,
+    /// How fast the body of an HTTP/1.1 request must come; none lets it be as slow as it likes.
+    pub body_rate: Option<BodyRate>,
+}
+
+/// How many requests there may be in a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRate {
+    /// Requests in a second.
+    pub per_second: NonZeroU32,
+    /// So many may come at once.
+    pub burst: NonZeroU32,
+}
+
+/// How fast a body must come, on average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyRate {
+    /// Bytes in a second, not counting the time in which the endpoint takes none.
+    pub bytes_per_second: u32,
+    /// The time for which that is not looked at.
+    pub grace: Duration,
 }
 
 /// Sends the requests that match to a cluster.
@@ -112,8 +137,16 @@ pub struct Cluster {
     pub pool: Pool,
     /// How long an endpoint may take.
     pub timeouts: Timeouts,
-    /// Attempts at one request when no connection can be made, the first included.
-    pub attempts: u32,
+    /// How the endpoints are watched and judged.
+    pub health: Health,
+    /// What counts as a failure of an endpoint: for its circuit, its figures and its policies.
+    pub failures: Failures,
+    /// When an endpoint's circuit opens; none keeps all circuits closed.
+    pub circuit: Option<Circuit>,
+    /// When a request is sent again.
+    pub retry: Retry,
+    /// How many requests there may be at a time.
+    pub capacity: Capacity,
 }
 
 /// A plugin and its configuration.

@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod reloading;
+mod resilience;
 mod routes;
 mod values;
 

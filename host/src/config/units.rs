@@ -5,7 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
 
 /// A year: what is longer is a mistake, and an instant that far ahead may not exist.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -27,6 +28,16 @@ impl Period {
             _ => return None,
         };
         (!duration.is_zero() && duration <= LONGEST).then_some(Self(duration))
+    }
+}
+
+impl fmt::Display for Period {
+    /// As it is written in the file, with the longest unit that does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"), (1000, "ms")];
+        let micros = self.0.as_micros();
+        let (each, unit) = units.into_iter().find(|(each, _)| micros.is_multiple_of(*each)).unwrap_or((1, "us"));
+        write!(f, "{}{unit}", micros / each)
     }
 }
 
@@ -109,6 +120,11 @@ impl<const LEAST: u32, const MOST: u32> Whole<LEAST, MOST> {
         // Loses nothing: the host is built for machines of 64 bits.
         self.0 as usize
     }
+
+    /// The number, of a type that goes to 100 at the most.
+    pub(super) fn percent(self) -> u8 {
+        u8::try_from(self.0).unwrap_or(u8::MAX)
+    }
 }
 
 impl<'de, const LEAST: u32, const MOST: u32> Deserialize<'de> for Whole<LEAST, MOST> {
@@ -188,7 +204,104 @@ impl<'de, T: Deserialize<'de> + From<String>> Visitor<'de> for StringOr<T> {
         Ok(T::from(text.to_owned()))
     }
 
-    fn visit_map<A: serde::de::MapAccess<'de>>(self, table: A) -> Result<T, A::Error> {
-        T::deserialize(serde::de::value::MapAccessDeserializer::new(table))
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(table))
+    }
+}
+
+/// A table that can be turned off with `false`; `true` is the table with nothing in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Toggle<T> {
+    /// Not given.
+    #[default]
+    Default,
+    /// `false`.
+    Off,
+    /// Given.
+    To(T),
+}
+
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Toggle<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Reader<T> {
+            type Value = Toggle<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table, or false to turn it off")
+            }
+
+            fn visit_bool<E: Error>(self, on: bool) -> Result<Toggle<T>, E> {
+                Ok(if on { Toggle::To(T::default()) } else { Toggle::Off })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Toggle<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(table)).map(Toggle::To)
+            }
+        }
+        deserializer.deserialize_any(Reader(PhantomData))
+    }
+}
+
+/// A count, or `false`, which is the same as 0.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CountOrFalse(pub(super) u32);
+
+impl<'de> Deserialize<'de> for CountOrFalse {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// As of every count: a number over it is a typing mistake.
+        const MOST: u32 = 10_000_000;
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = CountOrFalse;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number up to {MOST}, or false to turn it off")
+            }
+
+            fn visit_bool<E: Error>(self, on: bool) -> Result<CountOrFalse, E> {
+                if on { Err(E::invalid_value(Unexpected::Bool(on), &self)) } else { Ok(CountOrFalse(0)) }
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<CountOrFalse, E> {
+                let count = u32::try_from(number).ok().filter(|count| *count <= MOST);
+                count.map(CountOrFalse).ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// One element of a list of statuses, as text: `503`, `"502-504"`. A word does too, and an empty table, which is what
+/// reading leaves where an element was no such thing; what it means is not looked at here.
+#[derive(Clone, Debug)]
+pub(super) struct Code(pub(super) String);
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Code;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, or the number of a status")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Code, E> {
+                Ok(Code(number.to_string()))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Code, E> {
+                Ok(Code(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Code, A::Error> {
+                match table.next_key::<String>()? {
+                    None => Ok(Code(String::new())),
+                    Some(_) => Err(A::Error::invalid_type(Unexpected::Map, &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Reader)
     }
 }

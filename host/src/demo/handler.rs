@@ -2,11 +2,14 @@
 //! does both.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
+use super::fault::{Fault, Spell, is_hit};
+use super::query::millis;
 use crate::model::EndpointName;
 
 /// How long `/process` takes when the query does not say.
@@ -19,10 +22,25 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 pub(super) enum Reply {
     /// A JSON body.
     Json(StatusCode, Value),
-    /// A JSON body with status 200, after a pause.
-    Later(Duration, Value),
     /// The request's own body.
     Echo,
+    /// The beginning of a body, and then the end of the connection.
+    Cut,
+    /// Nothing, ever.
+    Never,
+}
+
+/// A reply, and the pause before it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Answer {
+    pub(super) after: Duration,
+    pub(super) reply: Reply,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self { after: Duration::ZERO, reply }
+    }
 }
 
 /// A node's name and what it remembers between requests.
@@ -31,12 +49,19 @@ pub(super) struct Handler {
     name: EndpointName,
     requests: AtomicU64,
     healthy: AtomicBool,
+    spell: watch::Sender<Spell>,
 }
 
 impl Handler {
     /// A healthy node that has answered nothing.
     pub(super) fn new(name: EndpointName) -> Self {
-        Self { name, requests: AtomicU64::new(0), healthy: AtomicBool::new(true) }
+        let spell = watch::Sender::new(Spell::NONE);
+        Self { name, requests: AtomicU64::new(0), healthy: AtomicBool::new(true), spell }
+    }
+
+    /// What is wrong with the node, as it changes.
+    pub(super) fn spell(&self) -> watch::Receiver<Spell> {
+        self.spell.subscribe()
     }
 
     /// Who answers.
@@ -55,24 +80,55 @@ impl Handler {
     }
 
     /// Answers one request. A path that means nothing special is answered as `/` is, so that any route can be tried.
-    pub(super) fn answer(&self, path: &str, query: Option<&str>) -> Reply {
+    pub(super) fn answer(&self, path: &str, query: Option<&str>, now: Instant) -> Answer {
+        let query = query.unwrap_or_default();
         match path {
-            "/health" => return self.health(),
+            "/fault" => return self.set_fault(query, now).into(),
             "/toggle-health" => {
                 self.healthy.fetch_xor(true, Ordering::Relaxed);
-                return self.health_as(StatusCode::OK);
+                return self.health_as(StatusCode::OK).into();
             }
             _ => {}
         }
+        let fault = self.spell.borrow().at(now);
+        let mut answer = match (path, fault) {
+            (_, Some(Fault::Hang)) => Reply::Never.into(),
+            ("/health", _) => self.health().into(),
+            (_, fault) => self.usual(path, query, fault),
+        };
+        if let Some(Fault::Slow(by)) = fault {
+            answer.after += by;
+        }
+        answer
+    }
+
+    /// Answers a request that counts.
+    fn usual(&self, path: &str, query: &str, fault: Option<Fault>) -> Answer {
         let count = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        match path {
-            "/api/v1/hello" => ok(json!({ "message": format!("hello from container: {}", self.name) })),
-            "/process" => {
-                let delay = delay(query);
-                Reply::Later(delay, json!({ "node": self.name.as_str(), "processed_ms": whole_millis(delay) }))
+        match (path, fault) {
+            (_, Some(Fault::Errors { percent, status })) if is_hit(count, percent) => {
+                Reply::Json(status, json!({ "node": self.name.as_str(), "error": "it was told to fail" })).into()
             }
-            "/echo" => Reply::Echo,
+            (_, Some(Fault::Reset)) => Reply::Cut.into(),
+            ("/api/v1/hello", _) => ok(json!({ "message": format!("hello from container: {}", self.name) })),
+            ("/process", _) => {
+                let after = delay(query);
+                let done = json!({ "node": self.name.as_str(), "processed_ms": whole_millis(after) });
+                Answer { after, reply: Reply::Json(StatusCode::OK, done) }
+            }
+            ("/echo", _) => Reply::Echo.into(),
             _ => ok(json!({ "node": self.name.as_str(), "requests": count, "path": path })),
+        }
+    }
+
+    fn set_fault(&self, query: &str, now: Instant) -> Reply {
+        match Spell::parse(query, now) {
+            Ok(spell) => {
+                self.spell.send_replace(spell);
+                let fault = spell.fault.map(|fault| format!("{fault:?}"));
+                Reply::Json(StatusCode::OK, json!({ "node": self.name.as_str(), "fault": fault }))
+            }
+            Err(known) => Reply::Json(StatusCode::BAD_REQUEST, json!({ "error": known })),
         }
     }
 
@@ -86,14 +142,13 @@ impl Handler {
     }
 }
 
-fn ok(body: Value) -> Reply {
-    Reply::Json(StatusCode::OK, body)
+fn ok(body: Value) -> Answer {
+    Reply::Json(StatusCode::OK, body).into()
 }
 
 /// The delay that `ms=` asks for, within bounds; the usual one when it asks for none or for no number.
-fn delay(query: Option<&str>) -> Duration {
-    let asked = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("ms="));
-    asked.and_then(|text| text.parse().ok()).map_or(USUAL_DELAY, Duration::from_millis).min(LONGEST_DELAY)
+fn delay(query: &str) -> Duration {
+    millis(query, "ms").unwrap_or(USUAL_DELAY).min(LONGEST_DELAY)
 }
 
 fn whole_millis(delay: Duration) -> u64 {
@@ -108,41 +163,54 @@ mod tests {
         Handler::new(EndpointName::new("node-1").unwrap())
     }
 
+    fn get(handler: &Handler, path: &str, query: Option<&str>) -> Answer {
+        handler.answer(path, query, Instant::now())
+    }
+
     #[test]
     fn the_root_names_the_node_and_counts() {
         let handler = handler();
-        assert_eq!(handler.answer("/", None), ok(json!({ "node": "node-1", "requests": 1, "path": "/" })));
-        assert_eq!(handler.answer("/any", None), ok(json!({ "node": "node-1", "requests": 2, "path": "/any" })));
+        assert_eq!(get(&handler, "/", None), ok(json!({ "node": "node-1", "requests": 1, "path": "/" })));
+        assert_eq!(get(&handler, "/any", None), ok(json!({ "node": "node-1", "requests": 2, "path": "/any" })));
         assert_eq!(handler.requests(), 2);
     }
 
     #[test]
     fn hello_says_which_container() {
         let expected = ok(json!({ "message": "hello from container: node-1" }));
-        assert_eq!(handler().answer("/api/v1/hello", None), expected);
+        assert_eq!(get(&handler(), "/api/v1/hello", None), expected);
     }
 
     #[test]
     fn health_can_be_toggled_and_does_not_count() {
         let handler = handler();
         let sick = json!({ "node": "node-1", "status": "unhealthy" });
-        assert_eq!(handler.answer("/toggle-health", None), ok(sick.clone()));
-        assert_eq!(handler.answer("/health", None), Reply::Json(StatusCode::SERVICE_UNAVAILABLE, sick));
-        handler.answer("/toggle-health", None);
-        assert_eq!(handler.answer("/health", None), ok(json!({ "node": "node-1", "status": "healthy" })));
+        assert_eq!(get(&handler, "/toggle-health", None), ok(sick.clone()));
+        assert_eq!(get(&handler, "/health", None), Reply::Json(StatusCode::SERVICE_UNAVAILABLE, sick).into());
+        get(&handler, "/toggle-health", None);
+        assert_eq!(get(&handler, "/health", None), ok(json!({ "node": "node-1", "status": "healthy" })));
         assert_eq!(handler.requests(), 0);
     }
 
     #[test]
     fn the_delay_is_bounded() {
-        for (query, expected) in [
-            (None, 100),
-            (Some("ms=5"), 5),
-            (Some("a=b&ms=7"), 7),
-            (Some("ms=soon"), 100),
-            (Some("ms=999999999"), 10_000),
-        ] {
+        for (query, expected) in [("", 100), ("ms=5", 5), ("a=b&ms=7", 7), ("ms=soon", 100), ("ms=999999999", 10_000)] {
             assert_eq!(delay(query), Duration::from_millis(expected), "{query:?}");
         }
+    }
+
+    #[test]
+    fn a_fault_shows_until_it_is_taken_back() {
+        let handler = handler();
+        let replies = |query: &str, path: &str| {
+            get(&handler, "/fault", Some(query));
+            (0..4).map(|_| get(&handler, path, None)).collect::<Vec<_>>()
+        };
+        assert!(replies("kind=hang", "/health").iter().all(|answer| answer.reply == Reply::Never));
+        assert!(replies("kind=reset", "/").iter().all(|answer| answer.reply == Reply::Cut));
+        assert!(replies("kind=slow&ms=30", "/health").iter().all(|answer| answer.after.as_millis() == 30));
+        let failed = |answer: &&Answer| matches!(answer.reply, Reply::Json(StatusCode::INTERNAL_SERVER_ERROR, _));
+        assert_eq!(replies("kind=errors&percent=50", "/").iter().filter(failed).count(), 2);
+        assert_eq!(replies("kind=none", "/").iter().filter(failed).count(), 0);
     }
 }

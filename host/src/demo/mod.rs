@@ -5,8 +5,10 @@
 //! not reach round it.
 
 mod config;
+mod fault;
 mod handler;
 mod node;
+mod query;
 mod welcome;
 
 pub use config::{ADMIN_ADDRESS, NODES, PROXY_ADDRESS, Plan};

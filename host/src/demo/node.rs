@@ -4,14 +4,16 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Full};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,8 +21,10 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Sleep;
 
-use super::handler::{Handler, Reply};
+use super::fault::{Fault, Spell};
+use super::handler::{Answer, Handler, Reply};
 use crate::model::EndpointName;
 
 /// How long requests in flight may go on once the node is told to stop.
@@ -28,8 +32,38 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// The pause after a failed accept (no file handles left, most often), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A JSON text, or the request's body on its way back.
-type Body = Either<Full<Bytes>, Incoming>;
+/// What a body that is cut off promises, and what of it comes.
+const PROMISED: u64 = 1 << 20;
+const DELIVERED: usize = 1 << 10;
+
+/// A JSON text, the request's body on its way back, or one that is cut off.
+type Body = Either<Full<Bytes>, Either<Incoming, CutOff>>;
+
+/// The pause in which what was delivered leaves the machine, so that the cut comes in the middle.
+const CUT_AFTER: Duration = Duration::from_millis(10);
+
+/// A body that ends in an error, upon which the server closes the connection. None inside until it has begun.
+#[derive(Default)]
+struct CutOff(Option<Pin<Box<Sleep>>>);
+
+impl http_body::Body for CutOff {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match &mut self.0 {
+            Some(pause) => pause.as_mut().poll(cx).map(|()| Some(Err(io::ErrorKind::ConnectionReset.into()))),
+            begins => {
+                *begins = Some(Box::pin(tokio::time::sleep(CUT_AFTER)));
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; DELIVERED])))))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(PROMISED)
+    }
+}
 
 /// A running node. Dropping it ends it at once, with the connections that it has.
 #[derive(Debug)]
@@ -50,7 +84,7 @@ impl Node {
         let address = listener.local_addr()?;
         let handler = Arc::new(Handler::new(name));
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, Arc::clone(&handler), stopped));
+        let server = tokio::spawn(serve(listener, address, Arc::clone(&handler), stopped));
         Ok(Self { address, handler, stop, server })
     }
 
@@ -91,11 +125,29 @@ impl Drop for Node {
     }
 }
 
-async fn serve(listener: TcpListener, handler: Arc<Handler>, mut stopped: watch::Receiver<bool>) {
+/// Serves until it is told to stop; while it refuses, it listens nowhere.
+async fn serve(listener: TcpListener, address: SocketAddr, handler: Arc<Handler>, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
-    loop {
+    let mut spell = handler.spell();
+    let mut listening = Some(listener);
+    while !*stopped.borrow() {
+        let refusing = is_refusing(&spell.borrow_and_update());
+        listening = match (listening, refusing) {
+            (Some(_), true) => {
+                connections.abort_all();
+                None
+            }
+            // Others may have the port by now: it is tried again.
+            (None, false) => TcpListener::bind(address).await.ok(),
+            (as_it_is, _) => as_it_is,
+        };
+        let Some(listener) = &listening else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         tokio::select! {
-            _ = stopped.changed() => break,
+            _ = stopped.changed() => {}
+            _ = spell.changed() => {}
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
@@ -105,8 +157,12 @@ async fn serve(listener: TcpListener, handler: Arc<Handler>, mut stopped: watch:
             },
         }
     }
-    drop(listener);
+    drop(listening);
     while connections.join_next().await.is_some() {}
+}
+
+fn is_refusing(spell: &Spell) -> bool {
+    spell.at(Instant::now()) == Some(Fault::Refuse)
 }
 
 /// Serves one connection to its end. How it ends is the client's business, so errors go unheard.
@@ -124,13 +180,15 @@ async fn connection(stream: TcpStream, handler: Arc<Handler>, mut stopped: watch
 }
 
 async fn respond(handler: &Handler, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    Ok(match handler.answer(request.uri().path(), request.uri().query()) {
+    let Answer { after, reply } = handler.answer(request.uri().path(), request.uri().query(), Instant::now());
+    if !after.is_zero() {
+        tokio::time::sleep(after).await;
+    }
+    Ok(match reply {
         Reply::Json(status, body) => json(status, &body),
-        Reply::Later(delay, body) => {
-            tokio::time::sleep(delay).await;
-            json(StatusCode::OK, &body)
-        }
         Reply::Echo => echo(request),
+        Reply::Cut => Response::new(Either::Right(Either::Right(CutOff::default()))),
+        Reply::Never => std::future::pending().await,
     })
 }
 
@@ -144,7 +202,7 @@ fn json(status: StatusCode, body: &Value) -> Response<Body> {
 /// Streams the request's body back as it comes, so that its size does not matter.
 fn echo(request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let mut response = Response::new(Either::Right(body));
+    let mut response = Response::new(Either::Right(Either::Left(body)));
     if let Some(kind) = head.headers.get(CONTENT_TYPE) {
         response.headers_mut().insert(CONTENT_TYPE, kind.clone());
     }
@@ -187,6 +245,29 @@ mod tests {
                        Content-Length: 5\r\n\r\nhello";
         let answer = send(&node, request).await;
         assert!(answer.contains("content-type: text/plain") && answer.ends_with("hello"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_response_is_cut_off_when_it_is_told_so() {
+        let node = node().await;
+        send(&node, "POST /fault?kind=reset HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        let answer = send(&node, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(answer.contains(&format!("content-length: {PROMISED}")), "{answer}");
+        assert!(answer.len() < 2 * DELIVERED, "{}", answer.len());
+    }
+
+    #[tokio::test]
+    async fn it_refuses_for_a_while_and_is_back_at_the_same_address() {
+        let node = node().await;
+        send(&node, "POST /fault?kind=refuse&for_ms=200 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        while TcpStream::connect(node.address()).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        while TcpStream::connect(node.address()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let answer = send(&node, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        assert!(answer.contains("200 OK"), "{answer}");
     }
 
     #[tokio::test]

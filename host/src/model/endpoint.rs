@@ -72,6 +72,11 @@ impl Address {
         Ok(Self { host: bare.unwrap_or(host).to_owned(), port })
     }
 
+    /// Another port of the same host.
+    pub fn with_port(&self, port: u16) -> Self {
+        Self { host: self.host.clone(), port }
+    }
+
     /// The host, without brackets.
     pub fn host(&self) -> &str {
         &self.host

@@ -3,12 +3,24 @@
 
 mod catalog;
 mod endpoint;
+mod event;
+mod fault;
+mod health;
 mod names;
 mod outcome;
+mod plugin;
 mod request;
+mod status;
 
 pub use catalog::Catalog;
 pub use endpoint::{Address, AddressError, Endpoint, EndpointId, EndpointSpec, Labels, Weight};
+pub use event::{Change, Event, Events};
+pub use fault::Fault;
+pub use health::{
+    AdminState, CircuitState, EndpointState, HealthState, Observations, PanicChoice, PanicRule, Peers, Verdict,
+};
 pub use names::{ClusterName, EndpointName, ListenerName, NameError, PluginName};
 pub use outcome::{Failure, Outcome};
+pub use plugin::{Carried, ImportError, SeatHolder, one_line};
 pub use request::{Attempt, RequestHead, Statement, StatementClass};
+pub use status::{NoStatus, StatusSet};

@@ -1,12 +1,14 @@
 //! What operators see: metrics and logs. Reads the snapshots of the other folders and decides nothing.
 
 mod collect;
+mod events;
 mod families;
 mod logs;
 mod render;
 mod served;
 
 pub use collect::{Sources, collect};
+pub use events::{EventLog, Recorded, Transitions, describe};
 pub use families::{Family, Kind, Sample, Value};
 pub use logs::{LogFormat, start_logs};
 pub use render::{PROMETHEUS_TYPE, to_json, to_prometheus};

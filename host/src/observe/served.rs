@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::cluster::LiveCluster;
 use crate::config::Config;
+use crate::health::Keeper;
 use crate::model::{ClusterName, ListenerName};
 
 /// A configuration at work, and the live clusters that belong to it.
@@ -15,6 +16,8 @@ pub struct Served {
     pub config: Arc<Config>,
     /// Its clusters.
     pub clusters: BTreeMap<ClusterName, Arc<LiveCluster>>,
+    /// Who looks after their health.
+    pub keepers: BTreeMap<ClusterName, Arc<Keeper>>,
     /// Where its listeners are open: differs from the configuration where that says port 0.
     pub listeners: BTreeMap<ListenerName, SocketAddr>,
     /// Where the admin API is open.
@@ -24,6 +27,6 @@ pub struct Served {
 impl Served {
     /// What is served before a configuration is put to work.
     pub fn nothing(config: Arc<Config>) -> Self {
-        Self { config, clusters: BTreeMap::new(), listeners: BTreeMap::new(), admin: None }
+        Self { config, clusters: BTreeMap::new(), keepers: BTreeMap::new(), listeners: BTreeMap::new(), admin: None }
     }
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
 
+use super::bindings::policy::{HealthPolicy, HealthPolicyPre};
 use super::bindings::strategy::{RoutingStrategy, RoutingStrategyPre};
 use super::engine::PluginEngine;
 use super::error::LoadError;
@@ -44,13 +45,20 @@ impl fmt::Debug for ContentHash {
     }
 }
 
-/// A routing strategy that is checked and compiled.
+/// A component that is checked and compiled.
 #[derive(Clone)]
 pub struct Artifact {
     hash: ContentHash,
     size: usize,
     imports: Arc<[String]>,
-    pre: RoutingStrategyPre<Context>,
+    linked: Linked,
+}
+
+/// A component of either world, with everything that it imports.
+#[derive(Clone)]
+enum Linked {
+    Strategy(RoutingStrategyPre<Context>),
+    Policy(HealthPolicyPre<Context>),
 }
 
 impl Artifact {
@@ -59,11 +67,10 @@ impl Artifact {
         check_bytes(bytes, limits)?;
         let malformed = |error: wasmtime::Error| LoadError::Malformed(causes(&error));
         let component = Component::new(engine.inner(), bytes).map_err(malformed)?;
-        let imports = check_world(engine, &component)?;
-        let shape = |error: wasmtime::Error| LoadError::Shape(causes(&error));
-        let linker = link(engine, &component, &imports).map_err(shape)?;
-        let pre = linker.instantiate_pre(&component).and_then(RoutingStrategyPre::new).map_err(shape)?;
-        Ok(Self { hash: ContentHash::of(bytes), size: bytes.len(), imports: imports.into(), pre })
+        let (world, imports) = check_world(engine, &component)?;
+        let linked = link(engine, &component, world, &imports);
+        let linked = linked.map_err(|error| LoadError::Shape(causes(&error)))?;
+        Ok(Self { hash: ContentHash::of(bytes), size: bytes.len(), imports: imports.into(), linked })
     }
 
     /// Identifies the bytes.
@@ -78,7 +85,18 @@ impl Artifact {
 
     /// What it implements.
     pub fn world(&self) -> World {
-        World::RoutingStrategy
+        match self.linked {
+            Linked::Strategy(_) => World::RoutingStrategy,
+            Linked::Policy(_) => World::HealthPolicy,
+        }
+    }
+
+    /// Refuses one that does not implement the world that it is needed for.
+    pub fn expect(&self, world: World) -> Result<(), LoadError> {
+        match world {
+            World::RoutingStrategy => self.strategy().map(drop),
+            World::HealthPolicy => self.policy().map(drop),
+        }
     }
 
     /// The interfaces that it imports.
@@ -86,8 +104,18 @@ impl Artifact {
         &self.imports
     }
 
-    pub(super) fn pre(&self) -> &RoutingStrategyPre<Context> {
-        &self.pre
+    pub(super) fn strategy(&self) -> Result<&RoutingStrategyPre<Context>, LoadError> {
+        match &self.linked {
+            Linked::Strategy(pre) => Ok(pre),
+            Linked::Policy(_) => Err(LoadError::NotAStrategy),
+        }
+    }
+
+    pub(super) fn policy(&self) -> Result<&HealthPolicyPre<Context>, LoadError> {
+        match &self.linked {
+            Linked::Policy(pre) => Ok(pre),
+            Linked::Strategy(_) => Err(LoadError::NotAPolicy),
+        }
     }
 }
 
@@ -100,31 +128,35 @@ fn check_bytes(bytes: &[u8], limits: &PluginLimits) -> Result<(), LoadError> {
     if rest.starts_with(COMPONENT) { Ok(()) } else { Err(LoadError::NotAComponent) }
 }
 
-/// The imports of a routing strategy that wants nothing that it is not given.
-fn check_world(engine: &PluginEngine, component: &Component) -> Result<Vec<String>, LoadError> {
+/// The world and the imports of a component that wants nothing that it is not given.
+fn check_world(engine: &PluginEngine, component: &Component) -> Result<(World, Vec<String>), LoadError> {
     let component_type = component.component_type();
     let exports = component_type.exports(engine.inner()).filter(|(_, item)| is_instance(&item.ty));
     let world = imports::world(exports.map(|(name, _)| name))?;
     let imports: Vec<_> = component_type.imports(engine.inner()).map(|(name, _)| name.to_owned()).collect();
     imports::check(world, imports.iter().map(String::as_str))?;
-    match world {
-        World::RoutingStrategy => Ok(imports),
-        World::HealthPolicy => Err(LoadError::NotAStrategy),
-    }
+    Ok((world, imports))
 }
 
 fn is_instance(item: &ComponentItem) -> bool {
     matches!(item, ComponentItem::ComponentInstance(_))
 }
 
-fn link(engine: &PluginEngine, component: &Component, imports: &[String]) -> wasmtime::Result<Linker<Context>> {
-    let mut linker = Linker::new(engine.inner());
-    RoutingStrategy::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context)?;
+fn link(engine: &PluginEngine, component: &Component, world: World, imports: &[String]) -> wasmtime::Result<Linked> {
+    let mut linker = Linker::<Context>::new(engine.inner());
+    match world {
+        World::RoutingStrategy => RoutingStrategy::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context)?,
+        World::HealthPolicy => HealthPolicy::add_to_linker::<_, HasSelf<_>>(&mut linker, |context| context)?,
+    }
     for import in imports.iter().filter(|import| import.starts_with("wasi:")) {
         wasi::link(&mut linker, import)?;
     }
     linker.define_unknown_imports_as_traps(component)?;
-    Ok(linker)
+    let pre = linker.instantiate_pre(component)?;
+    Ok(match world {
+        World::RoutingStrategy => Linked::Strategy(RoutingStrategyPre::new(pre)?),
+        World::HealthPolicy => Linked::Policy(HealthPolicyPre::new(pre)?),
+    })
 }
 
 /// An error with its causes.

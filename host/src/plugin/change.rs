@@ -1,6 +1,6 @@
-//! A change of who chooses where: while it is held, nothing else is seated. A configuration prepares strategies for the
-//! clusters that are new or changed, hands them over with the new world, and commits; dropped before that, it leaves no
-//! trace.
+//! A change of who chooses and judges where: while it is held, nothing else is seated. A configuration prepares strategies
+//! and policies for the clusters that are new or changed, hands them over with the new world, and commits; dropped before
+//! that, it leaves no trace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,11 +8,14 @@ use std::sync::Arc;
 use tokio::sync::MutexGuard;
 
 use super::builtin::builtins;
-use super::error::{LoadError, StrategyError};
+use super::error::{LoadError, SeatError};
+use super::imports::World;
+use super::seating::Judging;
 use super::supervisor::{State, Supervisor};
 use super::version::{Origin, Version};
-use super::workshop;
-use crate::config::StrategySpec;
+use super::workshop::{self, Use};
+use crate::config::{PolicySpec, StrategySpec};
+use crate::health::PolicySeat;
 use crate::model::{ClusterName, PluginName};
 use crate::routing::Seat;
 
@@ -30,10 +33,10 @@ impl Supervisor {
 
     /// Gives some clusters another strategy while they run: all of them, or none. Once begun it goes on to its end, also
     /// when nobody waits for it any more, so that no seat is left between the two.
-    pub async fn switch(self: &Arc<Self>, clusters: Vec<ClusterName>, spec: StrategySpec) -> Result<(), StrategyError> {
+    pub async fn switch(self: &Arc<Self>, clusters: Vec<ClusterName>, spec: StrategySpec) -> Result<(), SeatError> {
         let supervisor = Arc::clone(self);
         let switching = tokio::spawn(async move { supervisor.begin().await.switch(clusters, spec).await });
-        switching.await.unwrap_or_else(|stopped| Err(StrategyError::Stopped(stopped.to_string())))
+        switching.await.unwrap_or_else(|stopped| Err(SeatError::Stopped(stopped.to_string())))
     }
 }
 
@@ -43,42 +46,65 @@ impl Change<'_> {
         &self.state.assignments
     }
 
+    /// Who judges in each cluster now.
+    pub fn judging(&self) -> &BTreeMap<ClusterName, Judging> {
+        &self.state.judging
+    }
+
     /// A strategy for each worker's seat of a cluster.
-    pub async fn prepare(&mut self, cluster: &ClusterName, spec: &StrategySpec) -> Result<Vec<Seat>, StrategyError> {
-        let version = self.version(spec).await?;
+    pub async fn prepare(&mut self, cluster: &ClusterName, spec: &StrategySpec) -> Result<Vec<Seat>, SeatError> {
+        let version = self.version(&spec.plugin, &spec.config, World::RoutingStrategy).await?;
         let workshop = self.supervisor.workshop(&mut self.state, &version);
         let workers = 0..self.supervisor.seats.workers();
         let seats = workshop.seats(workers, cluster, &spec.config).await;
-        seats.map_err(|error| StrategyError::Plugin { name: spec.plugin.clone(), error })
+        seats.map_err(|error| SeatError::Plugin { name: spec.plugin.clone(), error })
     }
 
-    async fn switch(mut self, clusters: Vec<ClusterName>, spec: StrategySpec) -> Result<(), StrategyError> {
-        let version = self.version(&spec).await?;
+    /// The policies of a cluster's panel, in their order.
+    pub async fn prepare_policies(
+        &mut self,
+        cluster: &ClusterName,
+        specs: &[PolicySpec],
+    ) -> Result<Vec<PolicySeat>, SeatError> {
+        let mut seats = Vec::with_capacity(specs.len());
+        for (position, spec) in specs.iter().enumerate() {
+            let version = self.version(&spec.plugin, &spec.config, World::HealthPolicy).await?;
+            let workshop = self.supervisor.workshop(&mut self.state, &version);
+            let seat = workshop.policy(cluster, position, spec).await;
+            seats.push(seat.map_err(|error| SeatError::Plugin { name: spec.plugin.clone(), error })?);
+        }
+        Ok(seats)
+    }
+
+    async fn switch(mut self, clusters: Vec<ClusterName>, spec: StrategySpec) -> Result<(), SeatError> {
+        let version = self.version(&spec.plugin, &spec.config, World::RoutingStrategy).await?;
         let clusters: Vec<_> = clusters.into_iter().map(|cluster| (cluster, spec.clone())).collect();
         let seated = self.supervisor.seat_all(&mut self.state, &version, &clusters).await;
-        seated.map_err(|error| StrategyError::Plugin { name: spec.plugin, error })?;
+        seated.map_err(|error| SeatError::Plugin { name: spec.plugin, error })?;
         self.state.assignments.extend(clusters);
         Ok(())
     }
 
-    /// Makes it so: from now on the supervisor keeps these strategies seated.
-    pub fn commit(mut self, assignments: BTreeMap<ClusterName, StrategySpec>) {
+    /// Makes it so: from now on the supervisor keeps these strategies and policies seated.
+    pub fn commit(mut self, assignments: BTreeMap<ClusterName, StrategySpec>, judging: BTreeMap<ClusterName, Judging>) {
         self.state.assignments = assignments;
+        self.state.judging = judging;
     }
 
-    /// The version of the plugin that a strategy names; an embedded one is compiled when it is first needed.
-    async fn version(&mut self, spec: &StrategySpec) -> Result<Arc<Version>, StrategyError> {
+    /// The version of a plugin that is needed for one world; an embedded one is compiled when it is first needed.
+    async fn version(&mut self, plugin: &PluginName, config: &str, world: World) -> Result<Arc<Version>, SeatError> {
         let registry = &self.supervisor.registry;
-        if let Some(version) = registry.current(&spec.plugin) {
+        let failed = |error: LoadError| SeatError::Plugin { name: plugin.clone(), error };
+        if let Some(version) = registry.current(plugin) {
+            version.artifact.expect(world).map_err(failed)?;
             return Ok(version);
         }
-        let Some((name, bytes)) = builtins().find(|(name, _)| *name == spec.plugin) else {
-            return Err(self.unknown(&spec.plugin));
+        let Some((name, bytes)) = builtins().find(|(name, _)| name == plugin) else {
+            return Err(self.unknown(plugin));
         };
-        let failed = |error: LoadError| StrategyError::Plugin { name: name.clone(), error };
         let (engine, limits) = (&self.supervisor.engine, self.supervisor.limits(&name));
-        let compiled = workshop::compile(engine, bytes.into(), limits, vec![spec.config.clone()]).await;
-        let compiled = compiled.map_err(failed)?;
+        let needed = Use { world: Some(world), configs: vec![config.to_owned()] };
+        let compiled = workshop::compile(engine, bytes.into(), limits, needed).await.map_err(failed)?;
         let version = Version::new(name.clone(), self.state.next_revision(), compiled, Origin::Embedded);
         let version = Arc::new(version);
         registry.change(&name, |entry| entry.current = Some(Arc::clone(&version)));
@@ -86,13 +112,13 @@ impl Change<'_> {
     }
 
     /// Why there is nothing of that name to seat.
-    fn unknown(&self, name: &PluginName) -> StrategyError {
+    fn unknown(&self, name: &PluginName) -> SeatError {
         let plugins = self.supervisor.registry.read();
         if let Some(refusal) = plugins.get(name).and_then(|entry| entry.refused.as_ref()) {
-            return StrategyError::Refused { name: name.clone(), reason: refusal.reason.clone() };
+            return SeatError::Refused { name: name.clone(), reason: refusal.reason.clone() };
         }
         let usable = plugins.iter().filter(|(_, entry)| entry.refused.is_none() || entry.current.is_some());
         let known: Vec<_> = usable.map(|(name, _)| name.to_string()).collect();
-        StrategyError::Unknown { name: name.clone(), known: known.join(", ") }
+        SeatError::Unknown { name: name.clone(), known: known.join(", ") }
     }
 }

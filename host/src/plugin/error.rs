@@ -1,8 +1,7 @@
 //! Why a plugin is not taken. Every message is for the author or the operator: what was found, what was expected, and
 //! where it helps, what to do.
 
-use crate::model::PluginName;
-use crate::routing::{Fault, ImportError};
+use crate::model::{Fault, ImportError, PluginName};
 
 /// The interface that a routing strategy exports, and so the version of the contract that this host speaks.
 pub(super) const STRATEGY_EXPORT: &str = "leverframe:plugin/strategy@0.1.0";
@@ -35,6 +34,9 @@ pub enum LoadError {
     /// A plugin of the other kind.
     #[error("a health policy, where a routing strategy is needed")]
     NotAStrategy,
+    /// A plugin of the other kind.
+    #[error("a routing strategy, where a health policy is needed")]
+    NotAPolicy,
     /// Built against another version of the contract.
     #[error("built for `{found}`; this host speaks `{STRATEGY_EXPORT}`: build it with the SDK of this version")]
     WrongVersion {
@@ -69,9 +71,9 @@ pub enum LoadError {
     Io(String),
 }
 
-/// Why a cluster cannot have a strategy.
+/// Why a cluster cannot have a strategy or a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StrategyError {
+pub enum SeatError {
     /// No plugin of that name.
     #[error("no plugin is named `{name}`; there are: {known}")]
     Unknown {

@@ -1,16 +1,17 @@
-//! What a guest can reach: the request being routed, the candidates' figures, the shared state, the clock and the log.
-//! Everything is read lazily, and only while a call is under way.
+//! What a guest can reach: the request being routed and the candidates' figures, or the peers of the endpoint being
+//! judged; the shared state, the clock and the log. Everything is read lazily, and only while a call is under way.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
+use super::bindings::policy::leverframe::plugin::{health_types, peers};
 use super::bindings::strategy::leverframe::plugin::{cluster, request, runtime, state, types};
 use super::figures::CustomMetrics;
 use super::shared_state::{SharedState, StateError};
 use crate::config::PluginLimits;
-use crate::model::{PluginName, RequestHead, StatementClass};
+use crate::model::{EndpointId, Peers, PluginName, RequestHead, StatementClass, one_line};
 use crate::routing::Candidates;
 
 /// Bytes of standard output kept from one call, so that a panic's message can be shown.
@@ -39,6 +40,7 @@ pub(super) struct Context {
     pub(super) request: Option<Arc<RequestHead>>,
     pub(super) attempt: u32,
     pub(super) candidates: Arc<Candidates>,
+    pub(super) peers: Arc<Peers>,
     shared: Arc<Shared>,
     started: Instant,
     /// What the guest wrote to a standard stream in this call.
@@ -63,6 +65,7 @@ impl Context {
             request: None,
             attempt: 0,
             candidates: Arc::default(),
+            peers: Arc::default(),
             shared,
             started,
             printed: String::new(),
@@ -141,14 +144,15 @@ fn push_some(text: &mut String, more: &str, most: usize) {
     text.push_str(more.get(..end.unwrap_or(0)).unwrap_or_default());
 }
 
-/// A guest's text for people: its first line, without control characters, cut off after so many characters. A guest must
-/// not be able to forge a line of the log, or fill one.
-pub(super) fn one_line(text: &str, most: usize) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    line.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 impl types::Host for Context {}
+
+impl health_types::Host for Context {}
+
+impl peers::Host for Context {
+    fn all(&mut self) -> Vec<(u32, health_types::Observations)> {
+        self.peers.iter().map(|(id, window)| (id.0, (*window).into())).collect()
+    }
+}
 
 impl request::Host for Context {
     fn method(&mut self) -> String {
@@ -213,7 +217,7 @@ impl From<crate::cluster::Load> for types::Load {
 
 impl cluster::Host for Context {
     fn load_of(&mut self, id: u32) -> Option<types::Load> {
-        let member = self.candidates.get(crate::model::EndpointId(id))?;
+        let member = self.candidates.get(EndpointId(id))?;
         Some(member.load(Instant::now()).into())
     }
 
@@ -280,16 +284,5 @@ impl runtime::Host for Context {
 
     fn histogram(&mut self, name: String, value: f64) {
         self.shared.metrics.histogram(&name, value);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::one_line;
-
-    #[test]
-    fn a_guests_text_is_one_line_without_control_characters() {
-        assert_eq!(one_line("a\u{1b}[2J\tb\nlevel=ERROR forged", 99), "a [2J b");
-        assert_eq!(one_line(&"x".repeat(1_000_000), 3), "xxx");
     }
 }

@@ -2,14 +2,12 @@
 
 use super::error::{LoadError, POLICY_EXPORT, STRATEGY_EXPORT};
 
-/// Interfaces of our own that are linked, by version of the contract.
-const OURS: [&str; 5] = [
-    "leverframe:plugin/cluster@0.1.0",
-    "leverframe:plugin/request@0.1.0",
-    "leverframe:plugin/runtime@0.1.0",
-    "leverframe:plugin/state@0.1.0",
-    "leverframe:plugin/types@0.1.0",
-];
+/// Interfaces of our own that plugins of both worlds get, by version of the contract.
+const BOTH: [&str; 3] =
+    ["leverframe:plugin/runtime@0.1.0", "leverframe:plugin/state@0.1.0", "leverframe:plugin/types@0.1.0"];
+
+/// Interfaces of our own that only routing strategies get.
+const STRATEGY_ONLY: [&str; 2] = ["leverframe:plugin/cluster@0.1.0", "leverframe:plugin/request@0.1.0"];
 
 /// Interfaces of our own that only health policies get.
 const POLICY_ONLY: [&str; 2] = ["leverframe:plugin/peers@0.1.0", "leverframe:plugin/health-types@0.1.0"];
@@ -83,7 +81,11 @@ pub(super) fn check<'a>(world: World, mut imports: impl Iterator<Item = &'a str>
 }
 
 fn allowed(world: World, import: &str) -> bool {
-    if OURS.contains(&import) || (world == World::HealthPolicy && POLICY_ONLY.contains(&import)) {
+    let own = match world {
+        World::RoutingStrategy => STRATEGY_ONLY,
+        World::HealthPolicy => POLICY_ONLY,
+    };
+    if BOTH.contains(&import) || own.contains(&import) {
         return true;
     }
     match import.split_once('@') {
@@ -117,5 +119,7 @@ mod tests {
         let peers = "leverframe:plugin/peers@0.1.0";
         assert_eq!(verdict(peers), Err(LoadError::ForbiddenImport(peers.into())));
         assert_eq!(check(World::HealthPolicy, [peers].into_iter()), Ok(()));
+        let request = "leverframe:plugin/request@0.1.0";
+        assert_eq!(check(World::HealthPolicy, [request].into_iter()), Err(LoadError::ForbiddenImport(request.into())));
     }
 }

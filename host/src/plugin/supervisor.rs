@@ -1,15 +1,15 @@
-//! The supervisor: decides which version of which plugin sits where. It takes in new bytes, tries them out, seats them on
-//! every worker or on none, starts failed instances again and takes back a version that keeps failing.
+//! The supervisor: decides which version of which plugin sits where. It takes in new bytes, tries them out and seats them
+//! wherever the plugin is used, or nowhere; `seating` does the seating, `recovery` starts failed instances again and takes
+//! back a version that keeps failing.
 //!
 //! All changes go through one lock, so they happen one after the other; requests never wait for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::Mutex;
 
 use super::artifact::ContentHash;
 use super::builtin::builtins;
@@ -17,14 +17,18 @@ use super::engine::PluginEngine;
 use super::error::LoadError;
 use super::figures::CustomMetrics;
 use super::host::Shared;
+use super::imports::World;
+use super::recovery::Place;
 use super::registry::{Refusal, Registry};
 use super::restart::{Backoff, Trouble};
+use super::seating::Judging;
 use super::shared_state::SharedState;
 use super::version::{Origin, Version};
-use super::workshop;
-use crate::config::{PluginLimits, Plugins, StrategySpec};
+use super::workshop::{self, Use};
+use crate::config::{PluginLimits, Plugins, PolicySpec, StrategySpec};
+use crate::health::Panel;
 use crate::model::{ClusterName, PluginName};
-use crate::routing::{Carried, SeatLost, Seats};
+use crate::routing::Seats;
 
 /// What came of bytes that were taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,7 @@ pub enum Swap {
     },
 }
 
-/// Seats strategies.
+/// Seats strategies and policies.
 pub struct Supervisor {
     pub(super) engine: Arc<PluginEngine>,
     pub(super) seats: Seats,
@@ -53,11 +57,12 @@ pub struct Supervisor {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) assignments: BTreeMap<ClusterName, StrategySpec>,
+    pub(super) judging: BTreeMap<ClusterName, Judging>,
     shared: BTreeMap<PluginName, Arc<Shared>>,
     revisions: u64,
-    taken_back: BTreeMap<(PluginName, ContentHash), String>,
-    backoffs: BTreeMap<(usize, ClusterName), Backoff>,
-    troubles: BTreeMap<u64, Trouble>,
+    pub(super) taken_back: BTreeMap<(PluginName, ContentHash), String>,
+    pub(super) backoffs: BTreeMap<(ClusterName, Place), Backoff>,
+    pub(super) troubles: BTreeMap<u64, Trouble>,
 }
 
 impl Supervisor {
@@ -96,6 +101,12 @@ impl Supervisor {
     /// Who chooses in each cluster.
     pub async fn assignments(&self) -> BTreeMap<ClusterName, StrategySpec> {
         self.state.lock().await.assignments.clone()
+    }
+
+    /// Who judges in each cluster, in their order.
+    pub async fn policies(&self) -> BTreeMap<ClusterName, Vec<PolicySpec>> {
+        let state = self.state.lock().await;
+        state.judging.iter().map(|(cluster, judging)| (cluster.clone(), judging.policies.clone())).collect()
     }
 
     /// Takes in new bytes for a plugin: compiles, tries out, and seats them wherever the plugin is used. On an error
@@ -137,20 +148,6 @@ impl Supervisor {
         }
     }
 
-    /// Handles what the workers report until they are gone.
-    pub async fn run(self: Arc<Self>, mut lost: mpsc::UnboundedReceiver<SeatLost>) {
-        while let Some(lost) = lost.recv().await {
-            let mut wait = self.on_lost(&lost).await;
-            let supervisor = Arc::clone(&self);
-            tokio::spawn(async move {
-                while let Some(time) = wait {
-                    tokio::time::sleep(time).await;
-                    wait = supervisor.restart(&lost).await;
-                }
-            });
-        }
-    }
-
     async fn take_in(
         &self,
         name: &PluginName,
@@ -161,8 +158,8 @@ impl Supervisor {
         if let Some(reason) = self.state.lock().await.taken_back.get(&(name.clone(), hash)) {
             return Err(LoadError::TakenBack(reason.clone()));
         }
-        let configs = self.state.lock().await.configs(name);
-        let compiled = workshop::compile(&self.engine, bytes.into(), self.limits(name), configs).await?;
+        let needed = self.state.lock().await.needed(name);
+        let compiled = workshop::compile(&self.engine, bytes.into(), self.limits(name), needed).await?;
         let mut state = self.state.lock().await;
         let version = Arc::new(Version::new(name.clone(), state.next_revision(), compiled, origin));
         let swap = self.swap(&mut state, &version).await?;
@@ -173,137 +170,10 @@ impl Supervisor {
         Ok(swap)
     }
 
-    /// Seats a version wherever its plugin is used: on every worker, or on none.
-    async fn swap(&self, state: &mut State, version: &Arc<Version>) -> Result<Swap, LoadError> {
-        let clusters = state.using(&version.plugin);
-        let carried = self.seat_all(state, version, &clusters).await?;
-        Ok(Swap::Seated { clusters: clusters.len(), carried })
-    }
-
-    /// Seats a version on every worker's seat of some clusters, or on none. Tells on how many seats state went over.
-    pub(super) async fn seat_all(
-        &self,
-        state: &mut State,
-        version: &Arc<Version>,
-        clusters: &[(ClusterName, StrategySpec)],
-    ) -> Result<usize, LoadError> {
-        let mut carried = Ok(0);
-        for (cluster, spec) in clusters {
-            let seats = self.seat_everywhere(state, version, cluster, spec).await;
-            carried = carried.and_then(|sum| Ok(sum + seats?));
-            if carried.is_err() {
-                break;
-            }
-        }
-        clusters.iter().for_each(|(cluster, _)| self.seats.settle(cluster, carried.is_ok()));
-        carried
-    }
-
-    /// Installs a version on every worker's seat of a cluster, unsettled. Tells on how many seats state went over.
-    async fn seat_everywhere(
-        &self,
-        state: &mut State,
-        version: &Arc<Version>,
-        cluster: &ClusterName,
-        spec: &StrategySpec,
-    ) -> Result<usize, LoadError> {
-        let workers = 0..self.seats.workers();
-        let seats = self.workshop(state, version).seats(workers, cluster, &spec.config).await?;
-        let mut carried = 0;
-        for (worker, seat) in seats.into_iter().enumerate() {
-            if self.seats.install(worker, cluster, seat).await? == Carried::Yes {
-                carried += 1;
-            }
-        }
-        Ok(carried)
-    }
-
     pub(super) fn workshop(&self, state: &mut State, version: &Arc<Version>) -> workshop::Workshop {
         let limits = self.limits(&version.plugin);
         let shared = state.shared_of(&version.plugin, limits.state_bytes);
         workshop::Workshop { engine: Arc::clone(&self.engine), version: Arc::clone(version), shared, limits }
-    }
-
-    /// Notes a failure; tells how long to wait before the instance is started again, if it is to be.
-    async fn on_lost(&self, lost: &SeatLost) -> Option<Duration> {
-        let mut state = self.state.lock().await;
-        let (plugin, revision) = (&lost.holder.plugin, lost.holder.revision);
-        let entry = self.registry.read().get(plugin).cloned()?;
-        let known = [entry.current.as_ref(), entry.previous.as_ref()].into_iter().flatten();
-        known.filter(|version| version.revision == revision).for_each(|version| version.failed(lost.fault.to_string()));
-        let (cluster, fault) = (lost.cluster.as_str(), &lost.fault);
-        tracing::warn!(plugin = plugin.as_str(), cluster, worker = lost.worker, %fault, "strategy failed");
-        let current = entry.current.filter(|current| current.revision == revision)?;
-        if state.assignments.get(&lost.cluster).is_none_or(|spec| spec.plugin != *plugin) {
-            return None;
-        }
-        self.consequence(&mut state, lost, &current, fault.to_string()).await
-    }
-
-    /// What follows from a failure of the version that serves: it is taken back, or the seat is filled again after the
-    /// time that this tells.
-    async fn consequence(
-        &self,
-        state: &mut State,
-        lost: &SeatLost,
-        current: &Arc<Version>,
-        fault: String,
-    ) -> Option<Duration> {
-        let now = Instant::now();
-        let keeps_failing = state.troubles.entry(current.revision).or_default().failed(now);
-        let previous = self.registry.read().get(&current.plugin).and_then(|entry| entry.previous.clone());
-        if let Some(previous) = previous.filter(|_| keeps_failing)
-            && self.take_back(state, current, &previous, fault).await
-        {
-            return None;
-        }
-        Some(state.backoffs.entry((lost.worker, lost.cluster.clone())).or_default().failed(now))
-    }
-
-    /// Seats the version before. Tells whether that worked.
-    async fn take_back(
-        &self,
-        state: &mut State,
-        current: &Arc<Version>,
-        previous: &Arc<Version>,
-        fault: String,
-    ) -> bool {
-        if let Err(error) = self.swap(state, previous).await {
-            tracing::error!(plugin = current.plugin.as_str(), %error, "the version before cannot be seated again");
-            return false;
-        }
-        let reason = format!("kept failing, so the version before serves again: {fault}");
-        state.taken_back.insert((current.plugin.clone(), current.artifact.hash()), reason.clone());
-        state.troubles.remove(&current.revision);
-        self.refuse(&current.plugin, Some(current.artifact.hash()), current.origin.clone(), reason);
-        self.registry.change(&current.plugin, |entry| {
-            entry.current = Some(Arc::clone(previous));
-            entry.previous = None;
-        });
-        true
-    }
-
-    /// Starts a failed instance again, unless something else sits there by now. Tells how long to wait for the next try
-    /// when this one failed.
-    async fn restart(&self, lost: &SeatLost) -> Option<Duration> {
-        let mut state = self.state.lock().await;
-        let spec = state.assignments.get(&lost.cluster).cloned()?;
-        let current = self.registry.current(&spec.plugin)?;
-        if current.revision != lost.holder.revision {
-            return None;
-        }
-        let workshop = self.workshop(&mut state, &current);
-        match workshop.seats(lost.worker..lost.worker + 1, &lost.cluster, &spec.config).await {
-            Ok(mut seats) => {
-                self.seats.refill(lost.worker, &lost.cluster, seats.pop()?);
-                None
-            }
-            Err(error) => {
-                current.failed(error.to_string());
-                tracing::warn!(plugin = spec.plugin.as_str(), %error, "a failed strategy cannot be started again yet");
-                self.consequence(&mut state, lost, &current, error.to_string()).await
-            }
-        }
     }
 }
 
@@ -313,14 +183,31 @@ impl State {
         self.revisions
     }
 
-    /// The clusters that use a plugin.
-    fn using(&self, plugin: &PluginName) -> Vec<(ClusterName, StrategySpec)> {
+    /// The clusters in which a plugin chooses.
+    pub(super) fn chooses_in(&self, plugin: &PluginName) -> Vec<(ClusterName, StrategySpec)> {
         let using = self.assignments.iter().filter(|(_, spec)| spec.plugin == *plugin);
         using.map(|(cluster, spec)| (cluster.clone(), spec.clone())).collect()
     }
 
-    fn configs(&self, plugin: &PluginName) -> Vec<String> {
-        self.using(plugin).into_iter().map(|(_, spec)| spec.config).collect()
+    /// The panels on which a plugin judges, and at which position.
+    pub(super) fn judges_on(&self, plugin: &PluginName) -> Vec<(Arc<Panel>, usize, PolicySpec)> {
+        let positions = self.judging.values().flat_map(|judging| {
+            let numbered = judging.policies.iter().enumerate();
+            numbered.map(|(position, spec)| (Arc::clone(&judging.panel), position, spec.clone()))
+        });
+        positions.filter(|(_, _, spec)| spec.plugin == *plugin).collect()
+    }
+
+    /// What a plugin is needed for. As one kind only: no other is seated.
+    pub(super) fn needed(&self, plugin: &PluginName) -> Use {
+        let (chooses, judges) = (self.chooses_in(plugin), self.judges_on(plugin));
+        let world = match (chooses.is_empty(), judges.is_empty()) {
+            (false, _) => Some(World::RoutingStrategy),
+            (true, false) => Some(World::HealthPolicy),
+            (true, true) => None,
+        };
+        let chooses = chooses.into_iter().map(|(_, spec)| spec.config);
+        Use { world, configs: chooses.chain(judges.into_iter().map(|(_, _, spec)| spec.config)).collect() }
     }
 
     fn shared_of(&mut self, plugin: &PluginName, state_bytes: usize) -> Arc<Shared> {

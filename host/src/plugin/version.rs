@@ -9,8 +9,9 @@ use jiff::Timestamp;
 
 use super::artifact::Artifact;
 use super::instance::About;
-use crate::model::{ClusterName, PluginName};
-use crate::routing::{SeatFigures, SeatHolder, SeatReading};
+use crate::health::{PolicyFigures, PolicyReading};
+use crate::model::{ClusterName, PluginName, SeatHolder};
+use crate::routing::{SeatFigures, SeatReading};
 
 /// Where the bytes came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,21 +34,38 @@ impl std::fmt::Display for Origin {
 /// What a version's work came to, over all its seats.
 #[derive(Debug, Default)]
 pub struct VersionFigures {
+    /// Of a strategy: by worker and cluster.
     seats: Mutex<BTreeMap<(usize, ClusterName), Arc<SeatFigures>>>,
+    /// Of a policy: by cluster and position.
+    policies: Mutex<BTreeMap<(ClusterName, usize), Arc<PolicyFigures>>>,
 }
 
 impl VersionFigures {
-    /// The figures of one seat; the same ones when a seat is taken again after a restart.
+    /// The figures of a strategy on one seat; the same ones when a seat is taken again after a restart.
     pub fn seat(&self, worker: usize, cluster: &ClusterName) -> Arc<SeatFigures> {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(seats.entry((worker, cluster.clone())).or_default())
     }
 
-    /// All seats together.
+    /// The figures of a policy at one position; the same ones when it is seated again after a restart.
+    pub fn policy(&self, cluster: &ClusterName, position: usize) -> Arc<PolicyFigures> {
+        let mut policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(policies.entry((cluster.clone(), position)).or_default())
+    }
+
+    /// All seats of a strategy together; nothing for a policy.
     pub fn read(&self) -> SeatReading {
         let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sum = SeatReading::default();
         seats.values().for_each(|seat| sum += seat.read());
+        sum
+    }
+
+    /// All positions of a policy together; nothing for a strategy.
+    pub fn read_policies(&self) -> PolicyReading {
+        let policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = PolicyReading::default();
+        policies.values().for_each(|position| sum += position.read());
         sum
     }
 }

@@ -9,26 +9,38 @@ use super::artifact::Artifact;
 use super::engine::PluginEngine;
 use super::error::LoadError;
 use super::host::Shared;
-use super::instance::{Instance, InstanceSetup};
+use super::imports::World;
+use super::instance::{InstanceSetup, PolicyInstance, StrategyInstance};
 use super::probe;
 use super::version::{Compiled, Version};
-use crate::config::PluginLimits;
+use crate::config::{PluginLimits, PolicySpec};
+use crate::health::PolicySeat;
 use crate::model::ClusterName;
 use crate::routing::Seat;
+
+/// What a plugin is needed for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Use {
+    /// As what; none as long as nobody uses it.
+    pub(super) world: Option<World>,
+    /// Under which configurations.
+    pub(super) configs: Vec<String>,
+}
 
 /// Checks, compiles and tries out.
 pub(super) async fn compile(
     engine: &Arc<PluginEngine>,
     bytes: Cow<'static, [u8]>,
     limits: PluginLimits,
-    configs: Vec<String>,
+    needed: Use,
 ) -> Result<Compiled, LoadError> {
     let engine = Arc::clone(engine);
     blocking(move || {
         let start = Instant::now();
         let artifact = Artifact::compile(&engine, &bytes, &limits)?;
         let time = start.elapsed();
-        let about = probe::trial(&engine, &artifact, &limits, &configs)?;
+        needed.world.map_or(Ok(()), |world| artifact.expect(world))?;
+        let about = probe::trial(&engine, &artifact, &limits, &needed.configs)?;
         Ok(Compiled { artifact, about, time })
     })
     .await
@@ -43,7 +55,7 @@ pub(super) struct Workshop {
 }
 
 impl Workshop {
-    /// A configured instance for each of some workers.
+    /// A configured strategy for each of some workers.
     pub(super) async fn seats(
         self,
         workers: Range<usize>,
@@ -54,19 +66,39 @@ impl Workshop {
         blocking(move || workers.map(|worker| self.seat(worker, &cluster, &config)).collect()).await
     }
 
+    /// A configured policy for one position of a cluster's panel.
+    pub(super) async fn policy(
+        self,
+        cluster: &ClusterName,
+        position: usize,
+        spec: &PolicySpec,
+    ) -> Result<PolicySeat, LoadError> {
+        let (cluster, config) = (cluster.clone(), spec.config.clone());
+        blocking(move || {
+            let policy = Box::new(PolicyInstance::configured(self.setup(), &config)?);
+            let figures = self.version.figures.policy(&cluster, position);
+            Ok(PolicySeat { holder: self.version.holder(), policy, figures })
+        })
+        .await
+    }
+
     fn seat(&self, worker: usize, cluster: &ClusterName, config: &str) -> Result<Seat, LoadError> {
-        let setup = InstanceSetup {
+        let strategy = Box::new(StrategyInstance::configured(self.setup(), config)?);
+        Ok(Seat { holder: self.version.holder(), strategy, figures: self.version.figures.seat(worker, cluster) })
+    }
+
+    fn setup(&self) -> InstanceSetup<'_> {
+        InstanceSetup {
             engine: &self.engine,
             artifact: &self.version.artifact,
             shared: &self.shared,
             limits: &self.limits,
-        };
-        let strategy = Box::new(Instance::configured(setup, config)?);
-        Ok(Seat { holder: self.version.holder(), strategy, figures: self.version.figures.seat(worker, cluster) })
+        }
     }
 }
 
-async fn blocking<T: Send + 'static>(
+/// Does what may take long on a thread that may block.
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {
     match tokio::task::spawn_blocking(work).await {

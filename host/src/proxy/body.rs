@@ -68,6 +68,25 @@ impl Origin {
     }
 }
 
+/// The body, when all of it came with the head.
+fn whole(framing: Framing, input: &mut Bytes) -> Option<Bytes> {
+    match framing {
+        Framing::Empty => Some(Bytes::new()),
+        Framing::Length(length) => {
+            usize::try_from(length).ok().filter(|length| *length <= input.len()).map(|length| input.split_to(length))
+        }
+        Framing::Chunked | Framing::UntilClose => None,
+    }
+}
+
+/// A response that the client does not get. Reading on costs more than another connection: only one that came whole
+/// leaves its connection fit for use.
+pub(super) fn discard(framing: Framing, mut origin: Origin) {
+    if whole(framing, origin.link.input()).is_some() {
+        origin.complete(Instant::now());
+    }
+}
+
 impl ResponseBody {
     pub(super) fn empty() -> Self {
         Self { content: Content::Nothing, _busy: None }
@@ -83,16 +102,7 @@ impl ResponseBody {
         mut origin: Origin,
         (deadline, idle, now): (&Rc<Deadline>, Duration, Instant),
     ) -> Self {
-        let input = origin.link.input();
-        let whole = match framing {
-            Framing::Empty => Some(Bytes::new()),
-            Framing::Length(length) => usize::try_from(length)
-                .ok()
-                .filter(|length| *length <= input.len())
-                .map(|length| input.split_to(length)),
-            Framing::Chunked | Framing::UntilClose => None,
-        };
-        if let Some(bytes) = whole {
+        if let Some(bytes) = whole(framing, origin.link.input()) {
             origin.complete(now);
             return if bytes.is_empty() { Self::empty() } else { Self::full(bytes) };
         }
@@ -127,6 +137,7 @@ impl Download {
                 Ok(Piece::Data(data)) => {
                     let now = Instant::now();
                     self.deadline.set(now + self.idle);
+                    origin.trial.flows(now);
                     if self.decoder.is_done() {
                         self.complete(now);
                     }
@@ -183,7 +194,7 @@ impl Download {
     }
 
     fn broken(&mut self, failure: Failure, broken: Broken) -> Broken {
-        if let Some(origin) = self.origin.take() {
+        if let Some(mut origin) = self.origin.take() {
             origin.trial.fail(failure, Instant::now());
         }
         broken

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 
 use super::client_io::{ClientIo, Wire};
 use super::deadline::Deadline;
+use super::error::Reason;
 use super::exchange;
 use super::linger;
 use super::listener::ListenerSlot;
@@ -27,8 +28,13 @@ use super::tunnel::Tunnel;
 /// What an HTTP/2 client says first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How long a connection that is to close waits for a request that may be on its way already.
+/// How long a connection that is to close waits for a first request, for the rest of one, or for an HTTP/2 client to hear
+/// that it closes.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
+
+/// How long it has to be idle to be closed then: a request that follows the one before at once is on its way by now, and
+/// is answered; it is told that it was the last.
+const IDLE_BEFORE_CLOSE: Duration = Duration::from_millis(200);
 
 /// Streams that one HTTP/2 connection may have open: nginx's default.
 const STREAMS: u32 = 128;
@@ -162,8 +168,11 @@ impl ClientConnection {
     /// Finish what is under way, then close.
     pub(super) fn close(&self) {
         self.closing.set(true);
-        if self.phase.get() == Phase::Head {
-            self.deadline.set(Instant::now() + LAST_REQUEST);
+        match self.phase.get() {
+            Phase::Head => self.deadline.set(Instant::now() + LAST_REQUEST),
+            Phase::Idle if self.http2.get() => self.deadline.set(Instant::now() + LAST_REQUEST),
+            Phase::Idle => self.deadline.set(self.moved.get() + IDLE_BEFORE_CLOSE),
+            Phase::Exchange | Phase::Response => {}
         }
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
@@ -177,7 +186,13 @@ impl ClientConnection {
             let now = if self.streams.get() { Instant::now() } else { self.moved.get() };
             self.phase.set(Phase::Idle);
             self.wire.heard.set(false);
-            self.deadline.set(now + self.listener.view().config.keep_alive_timeout);
+            self.moved.set(now);
+            let stays = match (self.closing.get(), self.http2.get()) {
+                (true, false) => IDLE_BEFORE_CLOSE,
+                (true, true) => LAST_REQUEST,
+                (false, _) => self.listener.view().config.keep_alive_timeout,
+            };
+            self.deadline.set(now + stays);
         }
     }
 
@@ -190,7 +205,11 @@ impl ClientConnection {
             Phase::Exchange => return Poll::Pending,
             Phase::Idle if self.wire.heard.get() && !self.http2.get() => {
                 self.phase.set(Phase::Head);
-                self.deadline.set(Instant::now() + self.listener.view().config.header_timeout);
+                let stays = match self.closing.get() {
+                    true => LAST_REQUEST,
+                    false => self.listener.view().config.header_timeout,
+                };
+                self.deadline.set(Instant::now() + stays);
             }
             Phase::Idle | Phase::Head | Phase::Response => {}
         }
@@ -201,9 +220,10 @@ impl ClientConnection {
         self.deadline.poll(cx)
     }
 
-    /// Whether to say goodbye now: not while a request may be half read.
+    /// Whether to say goodbye now: with the next response, since HTTP/1 says it in no other way.
     fn should_say_goodbye(&self) -> bool {
-        self.closing.get() && self.phase.get() != Phase::Head
+        let can_be_said = self.http2.get() || matches!(self.phase.get(), Phase::Exchange | Phase::Response);
+        self.closing.get() && can_be_said
     }
 }
 
@@ -270,7 +290,12 @@ async fn serve_http1(client: Rc<ClientConnection>, io: TokioIo<ClientIo>) {
         }
     });
     // A connection that waited for too long is dropped as it is.
-    let Some(ended) = ended.await else { return };
+    let Some(ended) = ended.await else {
+        if client.phase.get() == Phase::Head && !client.closing.get() {
+            client.wire.counters().refuse(Reason::ClientTimeout);
+        }
+        return;
+    };
     let parts = connection.into_parts();
     let stream = parts.io.into_inner().into_stream();
     let tunnel = client.tunnel.take();

@@ -5,6 +5,7 @@ use std::fmt;
 
 use http::StatusCode;
 
+use crate::cluster::Overload;
 use crate::model::{ClusterName, EndpointName, Failure};
 
 /// Who is to blame.
@@ -69,12 +70,22 @@ reasons! {
     ClientTimeout => "client-timeout",
     /// More connections than the listener takes.
     TooManyConnections => "too-many-connections",
+    /// More connections than one client may have.
+    TooManyConnectionsOfClient => "too-many-connections-of-client",
+    /// More requests than one client may send.
+    TooManyRequests => "too-many-requests",
     /// No route matches.
     NoRoute => "no-route",
     /// A strategy turned the request away.
     Rejected => "rejected",
     /// The cluster has no endpoint.
     NoEndpoint => "no-endpoint",
+    /// The circuits of all endpoints that may be chosen are open.
+    CircuitOpen => "circuit-open",
+    /// As many requests wait for their turn as may.
+    QueueFull => "queue-full",
+    /// The request's turn did not come in time.
+    QueueTimeout => "queue-timeout",
     /// No connection could be made.
     Connect => "connect-failed",
     /// No connection was made in time.
@@ -106,6 +117,15 @@ pub enum ClientFault {
     Expectation,
     /// The body stopped coming.
     Timeout,
+    /// The body comes more slowly than the listener allows, in bytes a second.
+    TooSlow(u32),
+    /// More connections than one client may have.
+    TooManyConnections(u32),
+    /// More requests than one client may send.
+    TooManyRequests {
+        /// In how many seconds there is room again.
+        retry_after: u64,
+    },
 }
 
 /// What went wrong at an endpoint, or on the way to it.
@@ -134,6 +154,20 @@ pub enum HostFault {
     NoRoute,
     /// The cluster has no endpoint that may be chosen.
     NoEndpoint(ClusterName),
+    /// The circuits of all endpoints that may be chosen are open.
+    CircuitOpen {
+        /// The cluster.
+        cluster: ClusterName,
+        /// In how many seconds the first lets a request pass.
+        retry_after: u64,
+    },
+    /// The cluster has as many requests as it may.
+    Overloaded {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Why the request did not get its turn.
+        why: Overload,
+    },
     /// More connections than the listener takes.
     TooManyConnections(usize),
 }
@@ -176,15 +210,22 @@ impl Error {
         }
     }
 
-    /// Whether another endpoint may be tried: only when nothing of the request was sent.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Endpoint { fault, .. } if fault.is_retryable())
+    /// In how many seconds the client may try again, where that is known.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Client(ClientFault::TooManyRequests { retry_after }) => Some(*retry_after),
+            Self::Host(HostFault::CircuitOpen { retry_after, .. }) => Some(*retry_after),
+            // A queue that is full now may have room in a moment; less than a second cannot be said.
+            Self::Host(HostFault::Overloaded { .. }) => Some(1),
+            _ => None,
+        }
     }
 
     /// Whether the client's connection cannot be used again.
     pub fn closes_connection(&self) -> bool {
         match self {
-            Self::Client(fault) => !matches!(fault, ClientFault::Expectation),
+            Self::Client(ClientFault::Expectation | ClientFault::TooManyRequests { .. }) => false,
+            Self::Client(_) => true,
             Self::Endpoint { .. } | Self::Rejected { .. } | Self::Host(_) => false,
         }
     }
@@ -198,12 +239,17 @@ impl Error {
                 ClientFault::BodyTooLarge(_) => Reason::BodyTooLarge,
                 ClientFault::NotImplemented(_) => Reason::NotImplemented,
                 ClientFault::Expectation => Reason::Expectation,
-                ClientFault::Timeout => Reason::ClientTimeout,
+                ClientFault::Timeout | ClientFault::TooSlow(_) => Reason::ClientTimeout,
+                ClientFault::TooManyConnections(_) => Reason::TooManyConnectionsOfClient,
+                ClientFault::TooManyRequests { .. } => Reason::TooManyRequests,
             },
             Self::Rejected { .. } => Reason::Rejected,
             Self::Endpoint { fault, .. } => fault.reason(),
             Self::Host(HostFault::NoRoute) => Reason::NoRoute,
             Self::Host(HostFault::NoEndpoint(_)) => Reason::NoEndpoint,
+            Self::Host(HostFault::CircuitOpen { .. }) => Reason::CircuitOpen,
+            Self::Host(HostFault::Overloaded { why: Overload::QueueFull, .. }) => Reason::QueueFull,
+            Self::Host(HostFault::Overloaded { why: Overload::QueueTimeout, .. }) => Reason::QueueTimeout,
             Self::Host(HostFault::TooManyConnections(_)) => Reason::TooManyConnections,
         }
     }
@@ -217,12 +263,18 @@ impl Error {
             Reason::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Reason::Expectation => StatusCode::EXPECTATION_FAILED,
             Reason::ClientTimeout => StatusCode::REQUEST_TIMEOUT,
+            Reason::TooManyRequests | Reason::TooManyConnectionsOfClient => StatusCode::TOO_MANY_REQUESTS,
             Reason::NoRoute => StatusCode::NOT_FOUND,
             Reason::Rejected => match self {
                 Self::Rejected { status, .. } => *status,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             },
-            Reason::NoEndpoint | Reason::PoolExhausted | Reason::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Reason::NoEndpoint
+            | Reason::CircuitOpen
+            | Reason::QueueFull
+            | Reason::QueueTimeout
+            | Reason::PoolExhausted
+            | Reason::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
             Reason::Connect | Reason::Reset | Reason::Protocol => StatusCode::BAD_GATEWAY,
             Reason::ConnectTimeout | Reason::ResponseTimeout | Reason::IdleTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -267,6 +319,9 @@ impl fmt::Display for ClientFault {
             Self::BodyTooLarge(limit) => write!(f, "a body may have at most {limit} bytes"),
             Self::Expectation => f.write_str("the only expectation that can be met is 100-continue"),
             Self::Timeout => f.write_str("the request's body stopped coming"),
+            Self::TooSlow(least) => write!(f, "the request's body comes at less than {least} bytes a second"),
+            Self::TooManyConnections(limit) => write!(f, "a client may have at most {limit} connections"),
+            Self::TooManyRequests { .. } => f.write_str("the client sends more requests than it may"),
         }
     }
 }
@@ -293,6 +348,12 @@ impl fmt::Display for Error {
             Self::Endpoint { cluster, endpoint, fault } => write!(f, "endpoint {endpoint} of {cluster}: {fault}"),
             Self::Host(HostFault::NoRoute) => f.write_str("no route matches the request"),
             Self::Host(HostFault::NoEndpoint(cluster)) => write!(f, "cluster {cluster} has no endpoint"),
+            Self::Host(HostFault::CircuitOpen { cluster, .. }) => {
+                write!(f, "the circuits of all endpoints of cluster {cluster} are open")
+            }
+            Self::Host(HostFault::Overloaded { cluster, why }) => {
+                write!(f, "cluster {cluster} has as many requests as it may, and {why}")
+            }
             Self::Host(HostFault::TooManyConnections(limit)) => {
                 write!(f, "the listener takes at most {limit} connections")
             }

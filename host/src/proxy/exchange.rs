@@ -1,18 +1,19 @@
-//! One request: checked, routed, sent to an endpoint that the selector picked, and answered. A connection comes before
-//! the head is given away, so that another endpoint can be tried as long as nothing was sent.
+//! One request: checked, routed, sent to an endpoint that was picked, and answered. The way of a request that nothing
+//! happens to is here; what is done when something fails is in files of its own.
 
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming as IncomingBody;
 use hyper::ext::ReasonPhrase;
 
 use super::admission;
 use super::body::{Origin, ResponseBody};
 use super::connection::{Busy, ClientConnection};
+use super::course::{Course, Picked, Unpicked};
 use super::deadline::Deadline;
 use super::error::{ClientFault, EndpointFault, Error, HostFault};
 use super::forward::{self, Incoming, Length};
@@ -20,14 +21,16 @@ use super::head::Parsed;
 use super::headers;
 use super::http1::ResponseHead;
 use super::link::Link;
+use super::outbox::Outbox;
 use super::problem;
+use super::retry::Failed;
 use super::seat::ClusterSeat;
 use super::sending::Sending;
 use super::trial::Trial;
 use super::tunnel::Tunnel;
 use super::upload::Upload;
-use crate::model::{Attempt, RequestHead};
-use crate::routing::Decision;
+use crate::cluster::Place;
+use crate::model::RequestHead;
 
 /// Answers a request; what goes wrong becomes the answer.
 pub(super) async fn serve(
@@ -36,25 +39,21 @@ pub(super) async fn serve(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let started = Instant::now();
     let busy = client.begin(started);
-    let (exchange, answered) = match Exchange::admit(busy, request, started) {
-        Ok((exchange, request)) => {
-            let seat = Rc::clone(&exchange.seat);
-            let answered = exchange.run(request).await;
-            (Some(seat), answered)
+    let (busy, seat, answered) = match Exchange::admit(busy, request, started) {
+        Ok((exchange, mut course)) => {
+            let answered = exchange.answer(&mut course).await;
+            (exchange.busy, Some(exchange.seat), answered)
         }
-        Err((busy, error)) => (None, Err((busy, error))),
+        Err((busy, error)) => (busy, None, Err(error)),
     };
-    let (busy, response, now) = match answered {
-        Ok(answered) => answered,
-        Err((busy, error)) => {
-            client.wire().counters().refuse(error.reason());
-            if error.closes_connection() {
-                client.wire().unread.set(true);
-            }
-            (busy, problem::response(&error), Instant::now())
+    let (response, now) = answered.unwrap_or_else(|error| {
+        client.wire().counters().refuse(error.reason());
+        if error.closes_connection() {
+            client.wire().unread.set(true);
         }
-    };
-    if let Some(seat) = exchange {
+        (problem::response(&error), Instant::now())
+    });
+    if let Some(seat) = seat {
         seat.counters.response(response.status(), now.saturating_duration_since(started));
     }
     client.responds(now, response.body().streams());
@@ -70,27 +69,21 @@ pub(super) struct Exchange {
     upgrade: Option<HeaderValue>,
 }
 
-/// What is passed on of a request.
-struct Outgoing {
-    head: Arc<RequestHead>,
-    upload: Option<Box<Upload>>,
+/// A response whose head came.
+pub(super) struct Answer {
+    pub(super) link: Box<Link>,
+    pub(super) head: ResponseHead,
 }
 
-/// An endpoint that takes a request.
-struct Taken {
-    link: Box<Link>,
-    trial: Trial,
-    added: Vec<(HeaderName, HeaderValue)>,
-}
-
-type Answered = Result<(Busy, Response<ResponseBody>, Instant), (Busy, Error)>;
+/// What came of sending a request once.
+pub(super) type Attempted = Result<Answer, Failed>;
 
 impl Exchange {
     /// Checks a request and finds its cluster.
-    fn admit(busy: Busy, request: Request<IncomingBody>, started: Instant) -> Result<(Self, Outgoing), (Busy, Error)> {
+    fn admit(busy: Busy, request: Request<IncomingBody>, started: Instant) -> Result<(Self, Course), (Busy, Error)> {
         let (parts, body) = request.into_parts();
-        match Self::check(&busy, parts, body) {
-            Ok((seat, version, upgrade, outgoing)) => Ok((Self { busy, seat, started, version, upgrade }, outgoing)),
+        match Self::check(&busy, parts, body, started) {
+            Ok((seat, version, upgrade, course)) => Ok((Self { busy, seat, started, version, upgrade }, course)),
             Err(error) => Err((busy, error)),
         }
     }
@@ -100,7 +93,8 @@ impl Exchange {
         busy: &Busy,
         parts: http::request::Parts,
         body: IncomingBody,
-    ) -> Result<(Rc<ClusterSeat>, Version, Option<HeaderValue>, Outgoing), Error> {
+        started: Instant,
+    ) -> Result<(Rc<ClusterSeat>, Version, Option<HeaderValue>, Course), Error> {
         let client = busy.client();
         let view = client.listener().view();
         let limits = view.config.limits;
@@ -112,6 +106,7 @@ impl Exchange {
             let sound = client.wire().head.borrow_mut().check(parsed);
             sound.map_err(|why| Error::Client(ClientFault::BadRequest(why)))?;
         }
+        client.listener().admit(client.address(), started).map_err(Error::Client)?;
         let admitted = admission::admit(&parts, limits.headers).map_err(Error::Client)?;
         if let Some(limit) = limits.body_bytes
             && admission::content_length(&parts.headers).is_some_and(|length| length > limit)
@@ -130,78 +125,89 @@ impl Exchange {
         let seat = view.routes.find(&head).and_then(|cluster| client.listener().world().cluster(cluster));
         let seat = seat.ok_or(Error::Host(HostFault::NoRoute))?;
         let wire = (parts.version < Version::HTTP_2).then(|| Rc::clone(client.wire()));
-        let upload = Upload::new(body, &head.headers, limits.body_bytes, wire);
-        Ok((seat, parts.version, upgrade, Outgoing { head, upload }))
+        let upload = Upload::new(body, &head.headers, &limits, wire);
+        let course = Course::new(head, upload, upgrade.is_some());
+        Ok((seat, parts.version, upgrade, course))
     }
 
-    async fn run(self, request: Outgoing) -> Answered {
-        match self.answer(request).await {
-            Ok((response, now)) => Ok((self.busy, response, now)),
-            Err(error) => Err((self.busy, error)),
+    /// The response, and when its head came. What is seldom done is boxed, and what is large stays where it is, so that
+    /// what is often done stays small.
+    async fn answer(&self, course: &mut Course) -> Result<(Response<ResponseBody>, Instant), Error> {
+        let (mut place, mut now) = (None, self.started);
+        if self.seat.capacity().in_flight.is_some() {
+            (place, now) = Box::pin(self.enter()).await?;
+        }
+        let mut picked = match self.pick(course, now) {
+            Ok(picked) => picked,
+            Err(Unpicked::Full) => Box::pin(self.wait_for_room(course)).await?,
+            Err(Unpicked::Error(error)) => return Err(error),
+        };
+        let mut attempted = match self.hedges_after(course, now) {
+            None => self.attempt(course, &mut picked).await,
+            Some(delay) => Box::pin(self.hedged(course, &mut picked, delay)).await,
+        };
+        if self.reason(course, &attempted).is_some() {
+            attempted = Box::pin(self.again(course, &mut picked, attempted)).await;
+        }
+        match attempted {
+            Ok(answer) => self.pass_back(answer, picked, course.upload.take(), place),
+            Err(failed) => Err(failed.error),
         }
     }
 
-    /// The response, and when its head came.
-    async fn answer(&self, request: Outgoing) -> Result<(Response<ResponseBody>, Instant), Error> {
-        let Outgoing { head, upload } = request;
-        // A request that may be sent twice survives a connection that was closed meanwhile; another must be sure first.
-        let repeatable = upload.is_none() && head.method.is_idempotent() && self.upgrade.is_none();
-        let Taken { mut link, trial, added } = self.take(&head, !repeatable).await?;
-        self.write_head(&mut link, &head, upload.as_deref());
-        let answers_head = head.method == Method::HEAD;
-        // All of the request is written down: the room of its headers serves the response's.
-        let mut space = Arc::try_unwrap(head).map(|head| head.headers).unwrap_or_default();
-        space.clear();
-        let sending = Sending { exchange: self, trial, upload, repeatable, answers_head, space };
-        let (origin, head) = sending.send(link).await?;
-        self.pass_back(origin, head, added)
+    /// A place in the cluster, as soon as there is one.
+    async fn enter(&self) -> Result<(Option<Place>, Instant), Error> {
+        let counters = &self.seat.counters;
+        match self.seat.live().capacity().enter().await {
+            Ok(place) => {
+                let now = Instant::now();
+                counters.queued(now.saturating_duration_since(self.started));
+                Ok((Some(place), now))
+            }
+            Err(why) => {
+                counters.queue_refused.add(1);
+                Err(Error::Host(HostFault::Overloaded { cluster: self.seat.name().clone(), why }))
+            }
+        }
     }
 
-    /// A connection to an endpoint: the first that the selector picks and that can be connected to.
-    async fn take(&self, head: &Arc<RequestHead>, sure: bool) -> Result<Taken, Error> {
-        let mut tried = Vec::new();
-        let mut now = self.started;
-        loop {
-            let attempt = Attempt { number: u32::try_from(tried.len()).unwrap_or(u32::MAX), excluded: &tried };
-            let (member, added) = match self.seat.pick(head, attempt) {
-                Decision::Endpoint(member, added) => (member, added),
-                Decision::Reject(status, reason) => {
-                    return Err(Error::Rejected { cluster: self.seat.name().clone(), status, reason });
-                }
-                Decision::NoEndpoint => return Err(Error::Host(HostFault::NoEndpoint(self.seat.name().clone()))),
-            };
-            let mut trial = Trial::begin(&self.seat, member, now);
-            if let Some(link) = trial.pool().take_idle(now, sure) {
+    /// Sends the request to an endpoint and waits for the head of its response.
+    pub(super) async fn attempt(&self, course: &mut Course, picked: &mut Picked) -> Attempted {
+        let Picked { trial, due, .. } = picked;
+        // What may be sent twice survives a connection that was closed meanwhile; else it must be sure first.
+        let sure = !course.is_simple();
+        let mut link = match trial.pool().take_idle(trial.began(), sure) {
+            Some(link) => {
                 self.seat.counters.reused.add(1);
-                return Ok(Taken { link, trial, added });
+                link
             }
-            // The way that is seldom taken is boxed, so that the one that is often taken stays small.
-            match Box::pin(self.connect(&trial, sure)).await {
+            None => match Box::pin(self.connect(trial, sure, *due)).await {
                 Ok(link) => {
                     trial.sends(Instant::now());
-                    return Ok(Taken { link, trial, added });
+                    link
                 }
-                Err(fault) => {
-                    now = Instant::now();
-                    tried.push(trial.id());
-                    let error = trial.fault(fault, now);
-                    if !error.is_retryable() || tried.len() >= self.seat.attempts() as usize {
-                        return Err(error);
-                    }
-                    self.seat.counters.retried.add(1);
-                }
-            }
+                Err(fault) => return Err(Failed::unreached(trial, fault)),
+            },
+        };
+        match course.outbox.take() {
+            Some(outbox) => link.go_on(outbox),
+            None => self.begin(link.begin(), course),
         }
+        Sending { exchange: self, course, trial, due: *due }.send(link).await
     }
 
-    async fn connect(&self, trial: &Trial, sure: bool) -> Result<Box<Link>, EndpointFault> {
-        let connected = trial.pool().acquire(sure, self.seat.timeouts().connect).await;
+    async fn connect(&self, trial: &Trial, sure: bool, due: Option<Instant>) -> Result<Box<Link>, EndpointFault> {
+        let mut limit = self.seat.timeouts().connect;
+        if let Some(due) = due {
+            limit = limit.min(due.saturating_duration_since(Instant::now()));
+        }
+        let connected = trial.pool().acquire(sure, limit).await;
         self.count(&connected);
         connected
     }
 
     /// The cluster that serves the request.
-    pub(super) fn seat(&self) -> &ClusterSeat {
+    pub(super) fn seat(&self) -> &Rc<ClusterSeat> {
         &self.seat
     }
 
@@ -221,8 +227,21 @@ impl Exchange {
         }
     }
 
-    /// Writes the head of the request to where the connection takes it from.
-    fn write_head(&self, link: &mut Link, head: &RequestHead, upload: Option<&Upload>) {
+    /// Writes down what is sent first, and has the body kept if the request may have to be sent again.
+    fn begin(&self, outbox: &mut Outbox, course: &mut Course) {
+        let Some(head) = &course.head else { return };
+        self.write_head(outbox, head, course.upload.as_deref());
+        if let Some(upload) = course.upload.as_mut().filter(|_| course.idempotent) {
+            let most = self.seat.keeps();
+            let length = admission::content_length(&head.headers);
+            if most > 0 && length.is_none_or(|length| length <= most as u64) {
+                upload.keep(most, outbox);
+            }
+        }
+    }
+
+    /// Writes the head of the request.
+    pub(super) fn write_head(&self, outbox: &mut Outbox, head: &RequestHead, upload: Option<&Upload>) {
         let body = match upload {
             None => Length::None,
             Some(upload) if upload.is_chunked() => Length::Unknown,
@@ -237,19 +256,20 @@ impl Exchange {
             body,
             upgrade: self.upgrade.as_ref(),
         };
-        forward::write(&incoming, link.begin().gather());
+        forward::write(&incoming, outbox.gather());
     }
 
     /// The response that goes to the client.
     fn pass_back(
         &self,
-        origin: Origin,
-        head: ResponseHead,
-        added: Vec<(HeaderName, HeaderValue)>,
+        Answer { link, head }: Answer,
+        Picked { mut trial, added, .. }: Picked,
+        upload: Option<Box<Upload>>,
+        place: Option<Place>,
     ) -> Result<(Response<ResponseBody>, Instant), Error> {
         let now = Instant::now();
-        let Origin { link, mut trial, upload } = origin;
         trial.answers(head.status, now);
+        trial.hold(place);
         let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = head.status;
         *response.headers_mut() = head.headers;
@@ -267,13 +287,18 @@ impl Exchange {
         }
         headers::to_client(response.headers_mut(), head.version, added);
         let idle = self.seat.timeouts().idle_stream;
+        let mut upload = upload.filter(|upload| !upload.is_sent());
+        if let Some(upload) = &mut upload {
+            upload.forget();
+        }
         let origin = Origin { link, trial, upload };
         *response.body_mut() = ResponseBody::coming(head.framing, origin, (self.busy.deadline(), idle, now));
         Ok((response, now))
     }
 
     /// Leaves both sockets to a tunnel, which begins when the client has its response.
-    fn change_protocol(&self, link: Link, trial: Trial) {
+    fn change_protocol(&self, link: Link, mut trial: Trial) {
+        trial.tell_now();
         let (stream, read) = link.into_parts();
         let idle = self.seat.timeouts().idle_stream;
         self.busy.client().tunnel(Tunnel { stream, read, idle, _trial: trial });

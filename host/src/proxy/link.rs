@@ -131,14 +131,14 @@ impl Link {
         Poll::Ready(Ok(n))
     }
 
-    /// Takes the head of the response out of what came in; none while it is not complete. `space` is room for headers.
+    /// Takes the head of the response out of what came in; none while it is not complete. `space` gives room for headers.
     pub(super) fn take_head(
         &mut self,
         answers_head: bool,
-        space: &mut HeaderMap,
+        mut space: impl FnMut(StatusCode) -> HeaderMap,
     ) -> Result<Option<ResponseHead>, Malformed> {
         while self.has_news() {
-            let Some((head, length)) = http1::parse(&self.input, answers_head, space)? else {
+            let Some((head, length)) = http1::parse(&self.input, answers_head, &mut space)? else {
                 self.searched = self.input.len();
                 return Ok(None);
             };
@@ -149,8 +149,6 @@ impl Link {
                 self.keep_alive = head.keep_alive;
                 return Ok(Some(head));
             }
-            *space = head.headers;
-            space.clear();
             self.interim += 1;
             if self.interim > MOST_INTERIM {
                 return Err(Malformed("too many interim responses come before it"));

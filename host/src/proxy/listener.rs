@@ -5,18 +5,20 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use super::clients::{ClientConnected, Clients};
 use super::connection::{self, ClientConnection};
-use super::error::{Error, HostFault};
+use super::error::{ClientFault, Error, HostFault, Reason};
+use super::files::{ClientBudget, Counted};
 use super::metrics::ListenerCounters;
 use super::problem;
 use super::world::World;
@@ -24,13 +26,26 @@ use crate::config;
 use crate::model::ListenerName;
 use crate::routing::RouteTable;
 
-/// Connections that the kernel holds until they are accepted.
-const BACKLOG: i32 = 4096;
+/// Connections that the kernel holds until they are accepted: its own default limit (`net.core.somaxconn`).
+const BACKLOG: u16 = 4096;
 
 /// How long to wait when no connection can be accepted, for want of file descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens an address once for every worker. Port 0 takes a free port, the same for all.
+/// Sees whether an address is free. `bind` alone does not: it would share the address with whoever shares it, too.
+///
+/// # Errors
+///
+/// `AddrInUse` when somebody listens there; whatever else the kernel says.
+pub fn probe(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections that linger from a process before are no hindrance.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
+
+/// Takes an address once for every worker. Port 0 takes a free port, the same for all. Clients can connect when the
+/// workers have the sockets, not before: what is built and not used leaves nobody waiting.
 ///
 /// # Errors
 ///
@@ -44,7 +59,6 @@ pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<std::net::Tcp
         socket.set_reuse_port(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
         let socket = std::net::TcpListener::from(socket);
         address = socket.local_addr()?;
         sockets.push(socket);
@@ -52,29 +66,49 @@ pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<std::net::Tcp
     Ok(sockets)
 }
 
-/// How many connections a listener has over all workers. One for each listener, for as long as it keeps its socket.
-#[derive(Clone, Debug, Default)]
-pub struct OpenConnections(Arc<AtomicUsize>);
-
-impl OpenConnections {
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
-    /// Counts one more, if the limit leaves room for it.
-    fn enter(&self, limit: usize) -> Option<Entered> {
-        let entered = Entered(Arc::clone(&self.0));
-        (self.0.fetch_add(1, Relaxed) < limit).then_some(entered)
-    }
+/// Lets clients connect to a socket, which may have let them before.
+pub(super) fn listen(socket: std::net::TcpListener) -> io::Result<TcpListener> {
+    socket.set_nonblocking(true)?;
+    SockRef::from(&socket).listen(BACKLOG.into())?;
+    TcpListener::from_std(socket)
 }
 
-/// A connection that is counted; taken back on drop.
-struct Entered(Arc<AtomicUsize>);
+/// What the connections of a listener take, counted over all workers. One for each listener, for as long as it keeps its
+/// socket.
+#[derive(Clone, Debug, Default)]
+pub struct OpenConnections {
+    count: Arc<AtomicUsize>,
+    clients: Clients,
+    budget: ClientBudget,
+}
 
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+/// A connection that is counted, everywhere that it counts.
+struct Entered(#[expect(dead_code, reason = "they give back on drop")] (Counted, Counted, Option<ClientConnected>));
+
+impl OpenConnections {
+    /// None so far, and no more than the process bears.
+    pub fn within(budget: &ClientBudget) -> Self {
+        Self { budget: budget.clone(), ..Self::default() }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// Counts one more, if the limits leave room for it.
+    fn enter(&self, limits: &config::Limits, peer: IpAddr) -> Result<Entered, Error> {
+        let too_many = |limit| Error::Host(HostFault::TooManyConnections(limit));
+        let open = Counted::below(&self.count, limits.connections).ok_or_else(|| too_many(limits.connections))?;
+        let client = match limits.connections_per_client {
+            None => None,
+            Some(limit) => {
+                let connected = self.clients.connect(peer, limit, Instant::now());
+                Some(connected.ok_or(Error::Client(ClientFault::TooManyConnections(limit)))?)
+            }
+        };
+        let file = self.budget.enter().ok_or_else(|| too_many(self.budget.limit()))?;
+        Ok(Entered((open, file, client)))
     }
 }
 
@@ -128,6 +162,18 @@ impl ListenerSlot {
         Rc::clone(&self.view.borrow())
     }
 
+    /// Counts a request of a client.
+    pub(super) fn admit(&self, client: IpAddr, now: Instant) -> Result<(), ClientFault> {
+        match self.view.borrow().config.limits.requests_per_client {
+            None => Ok(()),
+            Some(rate) => self.open.clients.request(client, rate, now).map_err(|wait| {
+                // In whole seconds, and not so early that it is refused again.
+                let retry_after = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                ClientFault::TooManyRequests { retry_after }
+            }),
+        }
+    }
+
     /// From the next request on, other routes and limits hold.
     pub(super) fn configure(&self, view: ListenerView) {
         self.view.replace(Rc::new(view));
@@ -136,7 +182,7 @@ impl ListenerSlot {
     /// Takes no more connections, and lets the ones there are finish.
     pub(super) fn close(&self) {
         self.closing.set(true);
-        self.stop.notify_one();
+        self.stop.notify_waiters();
         for connection in self.connections.borrow().values() {
             connection.close();
         }
@@ -144,17 +190,27 @@ impl ListenerSlot {
 
     /// Takes connections until the listener is closed.
     pub(super) async fn accept(self: Rc<Self>, socket: TcpListener) {
+        let mut fails = false;
         loop {
+            let stopped = self.stop.notified();
+            if self.closing.get() {
+                break;
+            }
             let accepted = tokio::select! {
                 biased;
-                () = self.stop.notified() => break,
+                () = stopped => break,
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.take(stream, peer),
+                Ok((stream, peer)) => {
+                    fails = false;
+                    self.take(stream, peer);
+                }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(listener = %self.name(), %error, "cannot accept connections");
+                    if !std::mem::replace(&mut fails, true) {
+                        tracing::warn!(listener = %self.name(), %error, "cannot accept connections for now");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -162,10 +218,11 @@ impl ListenerSlot {
         self.drain(socket);
     }
 
-    /// Takes what is in the accept queue already, which closing the socket would reset.
+    /// Takes what is in the accept queue already, which closing the socket would reset, and no more than that: another
+    /// process that has the socket goes on.
     fn drain(self: &Rc<Self>, socket: TcpListener) {
         let Ok(socket) = socket.into_std() else { return };
-        loop {
+        for _ in 0..BACKLOG {
             match socket.accept() {
                 Ok((stream, peer)) => {
                     let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
@@ -181,10 +238,9 @@ impl ListenerSlot {
 
     fn take(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         self.counters.accepted.add(1);
-        let limit = self.view().config.limits.connections;
-        let Some(entered) = self.open.enter(limit) else {
-            self.turn_away(&stream, limit);
-            return;
+        let entered = match self.open.enter(&self.view.borrow().config.limits, peer.ip()) {
+            Ok(entered) => entered,
+            Err(error) => return self.turn_away(&stream, &error),
         };
         if stream.set_nodelay(true).is_err() {
             return; // It is gone already.
@@ -197,11 +253,13 @@ impl ListenerSlot {
         }));
     }
 
-    fn turn_away(&self, stream: &TcpStream, limit: usize) {
-        let error = Error::Host(HostFault::TooManyConnections(limit));
+    fn turn_away(&self, stream: &TcpStream, error: &Error) {
         self.counters.refuse(error.reason());
-        // As much as the socket takes at once: an empty one takes it all.
-        let _ = stream.try_write(&problem::wire(&error));
+        // One client that floods is not worth an answer.
+        if error.reason() != Reason::TooManyConnectionsOfClient {
+            // As much as the socket takes at once: an empty one takes it all.
+            let _ = stream.try_write(&problem::wire(error));
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::error::Reason;
+use super::retry::RetryReason;
 use crate::model::{ClusterName, ListenerName};
 
 /// Upper bounds of the response-time histogram in microseconds; a last bucket takes the rest.
@@ -21,10 +22,13 @@ pub const RESPONSE_TIME_BOUNDS_US: [u64; 16] = [
 /// The status classes by which requests are counted.
 pub const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-const BUCKETS: usize = RESPONSE_TIME_BOUNDS_US.len() + 1;
+pub(super) const BUCKETS: usize = RESPONSE_TIME_BOUNDS_US.len() + 1;
 
 /// As many as `Reason::ALL` has.
 const REASONS: usize = Reason::ALL.len();
+
+/// As many as `RetryReason::ALL` has.
+const RETRY_REASONS: usize = RetryReason::ALL.len();
 
 /// A counter with one writer: adding needs no locked instruction.
 #[derive(Debug, Default)]
@@ -48,6 +52,14 @@ fn read_all<const N: usize>(counts: &[Count; N]) -> [u64; N] {
     std::array::from_fn(|at| counts.get(at).map_or(0, Count::read))
 }
 
+fn time(buckets: &[Count; BUCKETS], sum: &Count, took: Duration) {
+    let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    if let Some(bucket) = buckets.get(RESPONSE_TIME_BOUNDS_US.partition_point(|bound| *bound < us)) {
+        bucket.add(1);
+        sum.add(us);
+    }
+}
+
 /// Counters of one cluster on one worker.
 #[derive(Debug, Default)]
 pub(super) struct ClusterCounters {
@@ -57,7 +69,12 @@ pub(super) struct ClusterCounters {
     pub(super) opened: Count,
     pub(super) reused: Count,
     pub(super) failed: Count,
-    pub(super) retried: Count,
+    retried: [Count; RETRY_REASONS],
+    pub(super) budget_exhausted: Count,
+    pub(super) circuit_refused: Count,
+    queue_times: [Count; BUCKETS],
+    queue_time_us: Count,
+    pub(super) queue_refused: Count,
 }
 
 impl ClusterCounters {
@@ -66,11 +83,24 @@ impl ClusterCounters {
         if let Some(class) = self.responses.get(usize::from(status.as_u16() / 100).wrapping_sub(1)) {
             class.add(1);
         }
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        if let Some(bucket) = self.response_times.get(RESPONSE_TIME_BOUNDS_US.partition_point(|bound| *bound < us)) {
-            bucket.add(1);
-            self.response_time_us.add(us);
+        time(&self.response_times, &self.response_time_us, took);
+    }
+
+    /// Counts a request that is sent again.
+    pub(super) fn retry(&self, reason: RetryReason) {
+        if let Some(count) = self.retried.get(reason as usize) {
+            count.add(1);
         }
+    }
+
+    /// Counts how long a request waited for its turn, where there is a limit.
+    pub(super) fn queued(&self, took: Duration) {
+        time(&self.queue_times, &self.queue_time_us, took);
+    }
+
+    /// How many responses took how long, by `RESPONSE_TIME_BOUNDS_US`.
+    pub(super) fn response_times(&self) -> [u64; BUCKETS] {
+        read_all(&self.response_times)
     }
 
     fn read(&self) -> ClusterReading {
@@ -81,7 +111,12 @@ impl ClusterCounters {
             connections_opened: self.opened.read(),
             connections_reused: self.reused.read(),
             connections_failed: self.failed.read(),
-            retries: self.retried.read(),
+            retries: read_all(&self.retried),
+            retry_budget_exhausted: self.budget_exhausted.read(),
+            circuit_refused: self.circuit_refused.read(),
+            queue_times: read_all(&self.queue_times),
+            queue_time_us: self.queue_time_us.read(),
+            queue_refused: self.queue_refused.read(),
         }
     }
 }
@@ -130,8 +165,25 @@ pub struct ClusterReading {
     pub connections_reused: u64,
     /// Connections that could not be made.
     pub connections_failed: u64,
-    /// Attempts beyond the first of a request.
-    pub retries: u64,
+    /// Attempts beyond the first of a request, by `RetryReason::ALL`.
+    pub retries: [u64; RETRY_REASONS],
+    /// Requests that were not sent again because too many were.
+    pub retry_budget_exhausted: u64,
+    /// Picks that an endpoint's circuit refused.
+    pub circuit_refused: u64,
+    /// Requests of a cluster with limits by the time that they waited for their turn, by `RESPONSE_TIME_BOUNDS_US`.
+    pub queue_times: [u64; BUCKETS],
+    /// Microseconds that they waited together.
+    pub queue_time_us: u64,
+    /// Requests that did not get their turn.
+    pub queue_refused: u64,
+}
+
+impl ClusterReading {
+    /// How many attempts were made for a reason.
+    pub fn retries_for(&self, reason: RetryReason) -> u64 {
+        self.retries.get(reason as usize).copied().unwrap_or(0)
+    }
 }
 
 /// The counters of a listener at one moment.
@@ -170,7 +222,12 @@ impl AddAssign for ClusterReading {
         self.connections_opened += other.connections_opened;
         self.connections_reused += other.connections_reused;
         self.connections_failed += other.connections_failed;
-        self.retries += other.retries;
+        add_all(&mut self.retries, other.retries);
+        self.retry_budget_exhausted += other.retry_budget_exhausted;
+        self.circuit_refused += other.circuit_refused;
+        add_all(&mut self.queue_times, other.queue_times);
+        self.queue_time_us += other.queue_time_us;
+        self.queue_refused += other.queue_refused;
     }
 }
 

@@ -4,22 +4,28 @@
 //! is locked on the way of a request. The control side replaces a worker's world whole (`WorldUpdate`); requests under way
 //! finish on what they hold. Which endpoint takes a request is the selector's decision, never this folder's.
 //!
-//! The way of a request: `listener` accepts, `connection` speaks HTTP with the client, `admission` refuses what is no
-//! sound request, `exchange` routes and picks, `sending` sends and waits, `pool` and `link` hold the connections to
-//! endpoints, which speak `http1`, `forward` and `headers` say what each side gets to see, `upload` and `body` pass the
-//! bodies on, `problem` turns an error into the answer.
+//! The way of a request: `listener` accepts what `clients` and `files` leave room for, `connection` speaks HTTP with
+//! the client, `admission` refuses what is no sound request, `exchange` routes, `course` picks, `sending` sends and
+//! waits, `retry` and `hedge` send again, `pool` and `link` hold the connections to endpoints, which speak `http1`,
+//! `forward` and `headers` say what each side gets to see, `upload` and `body` pass the bodies on, `problem` turns an
+//! error into the answer.
 
 mod admission;
 mod body;
+mod budget;
 mod client_io;
+mod clients;
 mod connect;
 mod connection;
+mod course;
 mod deadline;
 mod error;
 mod exchange;
+mod files;
 mod forward;
 mod head;
 mod headers;
+mod hedge;
 mod http1;
 mod linger;
 mod link;
@@ -28,8 +34,12 @@ mod metrics;
 mod outbox;
 mod pool;
 mod problem;
+mod queue;
+mod replay;
+mod retry;
 mod seat;
 mod sending;
+mod shared;
 mod trial;
 mod tunnel;
 mod upload;
@@ -40,7 +50,10 @@ mod world;
 mod tests;
 
 pub use error::{ClientFault, EndpointFault, Error, HostFault, Reason, Source};
-pub use listener::{OpenConnections, bind};
+pub use files::ClientBudget;
+pub use listener::{OpenConnections, bind, probe};
 pub use metrics::{ClusterReading, ListenerReading, RESPONSE_TIME_BOUNDS_US, STATUS_CLASSES, Snapshot, WorkerMetrics};
+pub use retry::RetryReason;
+pub use shared::ClusterShared;
 pub use worker::{Worker, WorkerGone, WorkerHandle};
 pub use world::{Applied, ClusterUpdate, ListenerUpdate, WorldUpdate};

@@ -12,7 +12,7 @@ const GATHERED: usize = 16 * 1024;
 const KEPT: usize = 16 * 1024;
 
 /// Bytes that wait to be written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
     gathered: Vec<u8>,
     /// How much of `gathered` is written.

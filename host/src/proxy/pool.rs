@@ -1,8 +1,9 @@
 //! The connections of one worker to one endpoint: which are idle, and how many there may be.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 use super::connect::{Target, connect};
 use super::error::EndpointFault;
 use super::link::Link;
+use crate::circuit;
 use crate::config;
 use crate::model::Address;
 
@@ -20,18 +22,20 @@ pub(super) struct EndpointPool {
     settings: Cell<config::Pool>,
     /// The one used last is at the back, and is taken first.
     idle: RefCell<VecDeque<Box<Link>>>,
-    gate: Rc<Gate>,
+    slots: Rc<Slots>,
+    /// The endpoint's circuit, kept here so that it need not be looked up.
+    gate: OnceCell<Arc<circuit::Gate>>,
 }
 
 /// How many connections are open, and who waits for one.
 #[derive(Default)]
-struct Gate {
+struct Slots {
     open: Cell<usize>,
     waiting: Cell<usize>,
     freed: Notify,
 }
 
-impl Gate {
+impl Slots {
     fn free(&self) {
         if self.waiting.get() > 0 {
             self.freed.notify_one();
@@ -40,7 +44,7 @@ impl Gate {
 }
 
 /// A place among the connections to an endpoint; given back on drop.
-pub(super) struct Slot(Rc<Gate>);
+pub(super) struct Slot(Rc<Slots>);
 
 impl Drop for Slot {
     fn drop(&mut self) {
@@ -50,7 +54,7 @@ impl Drop for Slot {
 }
 
 /// Counts somebody who waits, for as long as they do.
-struct Waiting<'a>(&'a Gate);
+struct Waiting<'a>(&'a Slots);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
@@ -64,8 +68,17 @@ impl EndpointPool {
             target: Target::of(address),
             settings: Cell::new(settings),
             idle: RefCell::default(),
-            gate: Rc::default(),
+            slots: Rc::default(),
+            gate: OnceCell::new(),
         }
+    }
+
+    /// The endpoint's circuit; `find` is asked until it knows one.
+    pub(super) fn gate(&self, find: impl FnOnce() -> Option<Arc<circuit::Gate>>) -> Option<&Arc<circuit::Gate>> {
+        if self.gate.get().is_none() {
+            let _ = self.gate.set(find()?);
+        }
+        self.gate.get()
     }
 
     /// Takes over changed settings; they hold from the next request on.
@@ -94,9 +107,9 @@ impl EndpointPool {
                 if let Some(slot) = self.slot() {
                     return Err(slot);
                 }
-                self.gate.waiting.set(self.gate.waiting.get() + 1);
-                let waiting = Waiting(&self.gate);
-                self.gate.freed.notified().await;
+                self.slots.waiting.set(self.slots.waiting.get() + 1);
+                let waiting = Waiting(&self.slots);
+                self.slots.freed.notified().await;
                 drop(waiting);
             }
         });
@@ -122,7 +135,7 @@ impl EndpointPool {
             link.park(now);
             idle.push_back(link);
             drop(idle);
-            self.gate.free();
+            self.slots.free();
         }
     }
 
@@ -136,12 +149,12 @@ impl EndpointPool {
     }
 
     fn slot(&self) -> Option<Slot> {
-        let open = self.gate.open.get();
+        let open = self.slots.open.get();
         if self.settings.get().max_connections.is_some_and(|max| open >= max) {
             return None;
         }
-        self.gate.open.set(open + 1);
-        Some(Slot(Rc::clone(&self.gate)))
+        self.slots.open.set(open + 1);
+        Some(Slot(Rc::clone(&self.slots)))
     }
 
     async fn open(&self, slot: Slot, limit: Duration) -> Result<Box<Link>, EndpointFault> {

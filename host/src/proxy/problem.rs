@@ -6,7 +6,7 @@ use http::{HeaderValue, Response, header};
 use serde_json::{Value, json};
 
 use super::body::ResponseBody;
-use super::error::Error;
+use super::error::{Error, HostFault};
 
 /// The answer to a request that no endpoint answered.
 pub(super) fn response(error: &Error) -> Response<ResponseBody> {
@@ -15,6 +15,9 @@ pub(super) fn response(error: &Error) -> Response<ResponseBody> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if error.closes_connection() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -63,7 +66,11 @@ fn cause(error: &Error, reason: &str) -> Value {
             "reason": reason,
             "message": said,
         }),
-        Error::Host(super::error::HostFault::NoEndpoint(cluster)) => json!({
+        Error::Host(
+            HostFault::NoEndpoint(cluster)
+            | HostFault::CircuitOpen { cluster, .. }
+            | HostFault::Overloaded { cluster, .. },
+        ) => json!({
             "source": source,
             "cluster": cluster.as_str(),
             "reason": reason,

@@ -4,32 +4,50 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use http::StatusCode;
+
+use super::budget;
+use super::hedge::Quantile;
 use super::metrics::ClusterCounters;
 use super::pool::EndpointPool;
-use crate::cluster::{LiveCluster, Member};
+use super::shared::ClusterShared;
+use super::trial::Refusal;
+use crate::circuit::{Circuits, Permit};
+use crate::cluster::{InFlight, LiveCluster, Member};
 use crate::config;
-use crate::model::{Attempt, ClusterName, EndpointId, Outcome, RequestHead};
+use crate::model::{Attempt, ClusterName, EndpointId, Failure, Outcome, RequestHead};
 use crate::routing::{Decision, Selector};
 
 /// A cluster as one worker serves it.
 pub(super) struct ClusterSeat {
     live: Arc<LiveCluster>,
+    circuits: Arc<Circuits>,
+    shared: Arc<ClusterShared>,
     config: RefCell<Arc<config::Cluster>>,
     pub(super) selector: RefCell<Selector>,
     /// Ordered by id.
     pools: RefCell<Vec<(EndpointId, Rc<EndpointPool>)>>,
+    quantile: Quantile,
     pub(super) counters: Arc<ClusterCounters>,
 }
 
 impl ClusterSeat {
-    pub(super) fn new(config: Arc<config::Cluster>, selector: Selector, counters: Arc<ClusterCounters>) -> Self {
+    pub(super) fn new(
+        config: Arc<config::Cluster>,
+        selector: Selector,
+        (circuits, shared): (Arc<Circuits>, Arc<ClusterShared>),
+        counters: Arc<ClusterCounters>,
+    ) -> Self {
         Self {
             live: Arc::clone(selector.cluster()),
+            circuits,
+            shared,
             config: RefCell::new(config),
             selector: RefCell::new(selector),
             pools: RefCell::default(),
+            quantile: Quantile::default(),
             counters,
         }
     }
@@ -42,12 +60,61 @@ impl ClusterSeat {
         &self.live
     }
 
+    pub(super) fn shared(&self) -> &ClusterShared {
+        &self.shared
+    }
+
     pub(super) fn timeouts(&self) -> config::Timeouts {
         self.config.borrow().timeouts
     }
 
+    pub(super) fn capacity(&self) -> config::Capacity {
+        self.config.borrow().capacity
+    }
+
+    pub(super) fn limits_endpoints(&self) -> bool {
+        self.config.borrow().capacity.endpoint_in_flight.is_some()
+    }
+
     pub(super) fn attempts(&self) -> u32 {
-        self.config.borrow().attempts
+        self.config.borrow().retry.attempts
+    }
+
+    pub(super) fn per_try(&self) -> Option<Duration> {
+        self.config.borrow().retry.per_try_timeout
+    }
+
+    pub(super) fn backoff(&self) -> Option<Duration> {
+        self.config.borrow().retry.backoff
+    }
+
+    /// How much of a body is kept so that it can be sent again.
+    pub(super) fn keeps(&self) -> usize {
+        let retry = &self.config.borrow().retry;
+        if retry.attempts > 1 { retry.buffer_bytes } else { 0 }
+    }
+
+    /// Whether a request is to be sent again after this status.
+    pub(super) fn retries(&self, status: StatusCode) -> bool {
+        self.config.borrow().retry.statuses.contains(status)
+    }
+
+    /// How many retries the cluster may have now.
+    pub(super) fn retries_allowed(&self) -> u32 {
+        let now = Instant::now();
+        let at_endpoints = self.live.roster().members().iter().map(|member| member.load(now).in_flight).sum::<u32>();
+        budget::allowed(self.config.borrow().retry.budget, at_endpoints.saturating_add(self.shared.budget.waiting()))
+    }
+
+    /// After how long a second request is sent beside the first, when that is known.
+    pub(super) fn hedges_after(&self, now: Instant) -> Option<Duration> {
+        let hedge = self.config.borrow().retry.hedge?;
+        self.quantile.of(hedge.percentile, &self.counters, now).map(|time| time.max(hedge.after_at_least))
+    }
+
+    /// Whether an attempt failed; none when it says nothing of the endpoint.
+    pub(super) fn judge(&self, result: &Result<StatusCode, Failure>) -> Option<bool> {
+        self.config.borrow().failures.judge(result)
     }
 
     /// Takes over a changed configuration; selector, pools and connections stay.
@@ -60,6 +127,33 @@ impl ClusterSeat {
 
     pub(super) fn pick(&self, request: &Arc<RequestHead>, attempt: Attempt<'_>) -> Decision {
         self.selector.borrow_mut().pick(request, attempt)
+    }
+
+    /// Lets a request through to an endpoint, or not.
+    pub(super) fn admit(
+        &self,
+        pool: &EndpointPool,
+        member: &Member,
+        now: Instant,
+    ) -> Result<(Option<Permit>, InFlight), Refusal> {
+        let config = self.config.borrow();
+        let gate = match &config.circuit {
+            Some(_) => pool.gate(|| self.circuits.gate(member.id())),
+            None => None,
+        };
+        let permit = match gate {
+            Some(gate) => Some(gate.admit(now).ok_or(Refusal::Circuit)?),
+            None => None,
+        };
+        let in_flight = member.try_begin(config.capacity.endpoint_in_flight).ok_or(Refusal::Full)?;
+        Ok((permit, in_flight))
+    }
+
+    /// When the first open circuit lets a request pass; none when none is open.
+    pub(super) fn opens_at(&self) -> Option<Instant> {
+        let roster = self.live.roster();
+        let gates = roster.members().iter().filter_map(|member| self.circuits.gate(member.id()));
+        gates.filter_map(|gate| gate.opens_at()).min()
     }
 
     /// Tells the strategy what became of an attempt.

@@ -2,9 +2,13 @@
 //! sides are driven step by step, so that every test decides what happens when.
 
 mod bodies;
+mod capacity;
 mod changes;
+mod circuits;
 mod forwarding;
 mod harness;
 mod http2;
+mod limits;
 mod refusals;
+mod retries;
 mod upstreams;

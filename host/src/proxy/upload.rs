@@ -2,20 +2,23 @@
 //! back-pressure there is.
 
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, header};
 use http_body::Body;
 use hyper::body::Incoming;
 
 use super::client_io::Wire;
+use super::deadline::Deadline;
 use super::error::ClientFault;
 use super::headers;
 use super::http1::encode;
 use super::link::Link;
 use super::outbox::Outbox;
+use super::replay::Source;
+use crate::config::{BodyRate, Limits};
 
 /// Who has to do the next step of a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +35,46 @@ pub(super) enum SendFault {
     Link(io::Error),
 }
 
+/// Holds a client to the rate at which its body must come. Waiting for it uses up its credit, bytes add to it, up to the
+/// grace that it begins with; time in which the endpoint takes nothing does not count.
+struct Pace {
+    rate: BodyRate,
+    credit: Duration,
+    waits_since: Option<Instant>,
+    deadline: Deadline,
+}
+
+impl Pace {
+    fn new(rate: BodyRate, now: Instant) -> Self {
+        Self { rate, credit: rate.grace, waits_since: None, deadline: Deadline::new(now + rate.grace) }
+    }
+
+    /// So many bytes came.
+    fn brings(&mut self, bytes: usize) {
+        let worth = Duration::from_secs_f64(bytes as f64 / f64::from(self.rate.bytes_per_second.max(1)));
+        self.credit = self.credit.saturating_add(worth).min(self.rate.grace);
+    }
+
+    /// The client is not waited for any longer, for now.
+    fn moves(&mut self, now: Instant) {
+        if let Some(since) = self.waits_since.take() {
+            self.credit = self.credit.saturating_sub(now.saturating_duration_since(since));
+        }
+    }
+
+    /// The client is waited for; ready when it has no credit left.
+    fn poll_waits(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        self.waits_since = Some(now);
+        self.deadline.set(now + self.credit);
+        self.deadline.poll(cx)
+    }
+}
+
 /// A body that is coming from the client.
 pub(super) struct Upload {
-    incoming: Incoming,
+    source: Source,
     limit: Option<u64>,
+    pace: Option<Pace>,
     passed: u64,
     /// The trailers that were announced; none when the length is known.
     chunked: Option<Vec<HeaderName>>,
@@ -52,7 +91,7 @@ impl Upload {
     pub(super) fn new(
         incoming: Incoming,
         headers: &HeaderMap,
-        limit: Option<u64>,
+        limits: &Limits,
         wire: Option<Rc<Wire>>,
     ) -> Option<Box<Self>> {
         if incoming.is_end_stream() {
@@ -62,8 +101,10 @@ impl Upload {
             let announced = headers::tokens(headers, &header::TRAILER);
             announced.filter_map(|name| HeaderName::try_from(name).ok()).collect()
         });
-        let (turn, moved) = (Turn::Endpoint, false);
-        Some(Box::new(Self { incoming, limit, passed: 0, chunked, ended: false, turn, moved, wire }))
+        // Streams of HTTP/2 wait for each other, which is not the client's fault.
+        let pace = limits.body_rate.filter(|_| wire.is_some()).map(|rate| Pace::new(rate, Instant::now()));
+        let (limit, source, turn, moved) = (limits.body_bytes, Source::new(incoming), Turn::Endpoint, false);
+        Some(Box::new(Self { source, limit, pace, passed: 0, chunked, ended: false, turn, moved, wire }))
     }
 
     /// Whether it goes out in chunks.
@@ -86,10 +127,35 @@ impl Upload {
         std::mem::take(&mut self.moved)
     }
 
+    /// Keeps what passes, so that the request can be sent again as long as that is no more than so many bytes. Its head is
+    /// what waits to be written.
+    pub(super) fn keep(&mut self, most: usize, outbox: &mut Outbox) {
+        self.source.keep(most, outbox.gather());
+    }
+
+    /// It will not be sent again.
+    pub(super) fn forget(&mut self) {
+        self.source.forget();
+    }
+
+    /// Whether it can be sent again.
+    pub(super) fn is_kept(&self) -> bool {
+        self.source.is_kept()
+    }
+
+    /// It is sent again from the beginning: what goes out first.
+    pub(super) fn rewind(&mut self) -> Outbox {
+        self.passed = 0;
+        self.ended = false;
+        self.turn = Turn::Endpoint;
+        self.moved = false;
+        self.source.rewind()
+    }
+
     /// Takes from the client until there is enough to be written.
     fn poll_gather(&mut self, cx: &mut Context<'_>, outbox: &mut Outbox) -> Poll<Result<(), ClientFault>> {
         while !self.ended && outbox.has_room() {
-            let frame = match std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            let frame = match std::task::ready!(self.source.poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => return Poll::Ready(Err(ClientFault::BadRequest("the body is broken"))),
                 None => {
@@ -100,6 +166,9 @@ impl Upload {
             self.moved = true;
             match frame.into_data() {
                 Ok(data) => {
+                    if let Some(pace) = &mut self.pace {
+                        pace.brings(data.len());
+                    }
                     self.passed += data.len() as u64;
                     if let Some(limit) = self.limit.filter(|limit| self.passed > *limit) {
                         return Poll::Ready(Err(ClientFault::BodyTooLarge(limit)));
@@ -110,7 +179,7 @@ impl Upload {
                         encode::chunk_start(outbox.gather(), data.len());
                         outbox.put(data, encode::CHUNK_END);
                     }
-                    if self.chunked.is_none() && self.incoming.is_end_stream() {
+                    if self.chunked.is_none() && self.source.is_end_stream() {
                         self.finish(None, outbox);
                     }
                 }
@@ -120,13 +189,20 @@ impl Upload {
         Poll::Ready(Ok(()))
     }
 
+    /// The client is waited for: ready when that takes too long.
+    fn poll_waits(&mut self, cx: &mut Context<'_>) -> Poll<ClientFault> {
+        let Some(pace) = &mut self.pace else { return Poll::Pending };
+        pace.poll_waits(cx, Instant::now()).map(|()| ClientFault::TooSlow(pace.rate.bytes_per_second))
+    }
+
     fn finish(&mut self, trailers: Option<HeaderMap>, outbox: &mut Outbox) {
         self.ended = true;
         self.moved = true;
         if let Some(announced) = &self.chunked {
             encode::last_chunk(outbox.gather(), &trailers.unwrap_or_default(), |name| announced.contains(name));
         }
-        if let Some(wire) = &self.wire {
+        // Only once: when the body is sent again, what the client sent behind it may be here already.
+        if let Some(wire) = self.wire.take() {
             wire.head.borrow_mut().resume();
         }
     }
@@ -147,6 +223,9 @@ pub(super) fn poll_send(
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), SendFault>> {
     let Some(upload) = upload else { return link.poll_flush(cx).map_err(SendFault::Link) };
+    if let Some(pace) = &mut upload.pace {
+        pace.moves(Instant::now());
+    }
     while !upload.is_sent() {
         let gathered = upload.poll_gather(cx, link.outbox()).map_err(SendFault::Client)?;
         let waits = !link.outbox().is_empty();
@@ -160,7 +239,7 @@ pub(super) fn poll_send(
         link.outbox().reuse();
         if gathered.is_pending() {
             upload.turn = Turn::Client;
-            return Poll::Pending;
+            return upload.poll_waits(cx).map(|fault| Err(SendFault::Client(fault)));
         }
     }
     Poll::Ready(Ok(()))

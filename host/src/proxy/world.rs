@@ -10,13 +10,15 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, mpsc};
 
-use super::listener::{ListenerSlot, ListenerView, OpenConnections};
+use super::listener::{ListenerSlot, ListenerView, OpenConnections, listen};
 use super::metrics::WorkerMetrics;
 use super::seat::ClusterSeat;
+use super::shared::ClusterShared;
+use crate::circuit::Circuits;
 use crate::cluster::LiveCluster;
 use crate::config;
-use crate::model::{ClusterName, ListenerName};
-use crate::routing::{Carried, RouteTable, Seat, SeatCommand, SeatLost, Selector};
+use crate::model::{Carried, ClusterName, ListenerName};
+use crate::routing::{RouteTable, Seat, SeatCommand, SeatLost, Selector};
 
 /// Everything that a worker is to serve from now on.
 #[derive(Debug, Default)]
@@ -36,8 +38,9 @@ pub struct ListenerUpdate {
     pub routes: Arc<RouteTable>,
     /// Its connections over all workers: the same for as long as the socket is.
     pub open: OpenConnections,
-    /// This worker's socket, from `bind`, when the listener is new or has a new address; none when it keeps its own.
-    pub socket: Option<std::net::TcpListener>,
+    /// This worker's sockets, when the listener is new or has a new address: from `bind`, or from the process before; none
+    /// when it keeps its own.
+    pub sockets: Vec<std::net::TcpListener>,
 }
 
 /// A cluster of a world.
@@ -47,6 +50,10 @@ pub struct ClusterUpdate {
     pub config: Arc<config::Cluster>,
     /// Its members. With the same live cluster as before, selector, pools and seat are kept.
     pub live: Arc<LiveCluster>,
+    /// The members' circuits; the same for as long as the live cluster is.
+    pub circuits: Arc<Circuits>,
+    /// What its workers share; the same for as long as the live cluster is.
+    pub shared: Arc<ClusterShared>,
     /// A strategy to seat: for a new cluster, or when its strategy changed.
     pub seat: Option<Seat>,
 }
@@ -160,7 +167,7 @@ impl World {
     fn apply_clusters(&self, updates: Vec<ClusterUpdate>) {
         let mut before = self.clusters.take();
         let mut after = HashMap::with_capacity(updates.len());
-        for ClusterUpdate { config, live, seat } in updates {
+        for ClusterUpdate { config, live, circuits, shared, seat } in updates {
             let name = config.name.clone();
             let kept = before.remove(&name).filter(|cluster| Arc::ptr_eq(cluster.live(), &live));
             let cluster = match kept {
@@ -170,7 +177,8 @@ impl World {
                 }
                 None => {
                     let selector = Selector::new(self.number, live, self.lost.clone());
-                    Rc::new(ClusterSeat::new(config, selector, self.metrics.cluster(&name)))
+                    let counters = self.metrics.cluster(&name);
+                    Rc::new(ClusterSeat::new(config, selector, (circuits, shared), counters))
                 }
             };
             if let Some(seat) = seat {
@@ -184,25 +192,28 @@ impl World {
     fn apply_listeners(self: &Rc<Self>, updates: Vec<ListenerUpdate>, applied: &mut Applied) {
         let mut before = self.listeners.take();
         let mut after = HashMap::with_capacity(updates.len());
-        for ListenerUpdate { config, routes, open, socket } in updates {
+        for ListenerUpdate { config, routes, open, sockets } in updates {
             let name = config.name.clone();
             let view = ListenerView { config, routes };
-            let listener = match (socket.map(listening).transpose(), before.remove(&name)) {
-                (Ok(None), Some(kept)) => {
+            let sockets = sockets.into_iter().map(listen).collect::<io::Result<Vec<_>>>();
+            let listener = match (sockets, before.remove(&name)) {
+                (Ok(sockets), Some(kept)) if sockets.is_empty() => {
                     kept.configure(view);
                     kept
                 }
-                (Ok(Some(socket)), old) => {
+                (Ok(sockets), None) if sockets.is_empty() => {
+                    applied.failed.push((name, io::Error::new(io::ErrorKind::NotFound, "it has no socket yet")));
+                    continue;
+                }
+                (Ok(sockets), old) => {
                     if let Some(old) = old {
                         old.close();
                     }
                     let listener = Rc::new(ListenerSlot::new(Rc::clone(self), view, open));
-                    drop(tokio::task::spawn_local(Rc::clone(&listener).accept(socket)));
+                    for socket in sockets {
+                        drop(tokio::task::spawn_local(Rc::clone(&listener).accept(socket)));
+                    }
                     listener
-                }
-                (Ok(None), None) => {
-                    applied.failed.push((name, io::Error::new(io::ErrorKind::NotFound, "it has no socket yet")));
-                    continue;
                 }
                 (Err(error), old) => {
                     applied.failed.push((name.clone(), error));
@@ -219,9 +230,4 @@ impl World {
         }
         self.listeners.replace(after);
     }
-}
-
-fn listening(socket: std::net::TcpListener) -> io::Result<tokio::net::TcpListener> {
-    socket.set_nonblocking(true)?;
-    tokio::net::TcpListener::from_std(socket)
 }

@@ -16,7 +16,7 @@ pub struct Candidates {
 impl Candidates {
     /// The candidates of a roster.
     pub fn of(roster: &Roster) -> Self {
-        Self { generation: roster.generation(), members: roster.members().to_vec() }
+        Self { generation: roster.generation(), members: roster.ready().to_vec() }
     }
 
     /// The generation of the roster that they were taken from.

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::strategy::Fault;
+use crate::model::Fault;
 
 /// Upper bounds of the pick-time histogram in nanoseconds; a last bucket takes the rest.
 pub const PICK_TIME_BOUNDS_NS: [u64; 12] =

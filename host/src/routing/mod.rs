@@ -16,6 +16,6 @@ pub use candidates::Candidates;
 pub use fallback::RoundRobin;
 pub use figures::{PICK_TIME_BOUNDS_NS, SeatFigures, SeatReading};
 pub use route::RouteTable;
-pub use seat::{Carried, Seat, SeatCommand, SeatHolder, SeatLost, Seats};
+pub use seat::{Seat, SeatCommand, SeatLost, Seats};
 pub use selector::{Decision, Selector};
-pub use strategy::{Choice, Fault, ImportError, Rejection, Strategy};
+pub use strategy::{Choice, Rejection, Strategy};

@@ -9,19 +9,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::figures::SeatFigures;
-use super::strategy::{Fault, ImportError, Strategy};
-use crate::model::{ClusterName, PluginName};
-
-/// Who sits on a seat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeatHolder {
-    /// The plugin.
-    pub plugin: PluginName,
-    /// Counts the versions that this process loaded, over all plugins.
-    pub revision: u64,
-    /// The version as its author counts.
-    pub version: String,
-}
+use super::strategy::Strategy;
+use crate::model::{Carried, ClusterName, Fault, ImportError, SeatHolder};
 
 /// A strategy that is ready to sit.
 pub struct Seat {
@@ -37,15 +26,6 @@ impl std::fmt::Debug for Seat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Seat").field("holder", &self.holder).finish_non_exhaustive()
     }
-}
-
-/// Whether state went over to the new strategy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carried {
-    /// It did.
-    Yes,
-    /// There was none, or another plugin's.
-    Nothing,
 }
 
 /// What the control side tells a worker about a seat.

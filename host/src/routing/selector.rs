@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use super::candidates::Candidates;
 use super::fallback::RoundRobin;
 use super::figures::SeatFigures;
-use super::seat::{Carried, Seat, SeatLost};
-use super::strategy::{Choice, Fault, ImportError};
+use super::seat::{Seat, SeatLost};
+use super::strategy::Choice;
 use crate::cluster::{LiveCluster, Member};
-use crate::model::{Attempt, EndpointId, Outcome, RequestHead};
+use crate::model::{Attempt, Carried, EndpointId, Fault, ImportError, Outcome, RequestHead};
 
 /// One pick in so many is timed: reading the clock twice costs a tenth of a pick.
 const TIME_ONE_IN: u64 = 16;
@@ -221,10 +221,7 @@ impl Selector {
 
     fn carry_into(&mut self, next: &mut Seat) -> Result<Carried, ImportError> {
         let Some(before) = &mut self.seated else { return Ok(Carried::Nothing) };
-        let (old, new) = (&before.holder, &next.holder);
-        // Nor does it go back: a version that is taken back is the last whose word can be relied on, and an older one may
-        // not read it.
-        if old.plugin != new.plugin || old.revision >= new.revision {
+        if !next.holder.goes_on_from(&before.holder) {
             return Ok(Carried::Nothing);
         }
         // A version that cannot say what it knows is no reason to keep it.

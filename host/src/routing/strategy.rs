@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::candidates::Candidates;
-use crate::model::{Attempt, EndpointId, Outcome, RequestHead};
+use crate::model::{Attempt, EndpointId, Fault, ImportError, Outcome, RequestHead};
 
 /// A decision, as the strategy gave it: not yet checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,37 +25,6 @@ pub struct Rejection {
     pub status: u16,
     /// One line for the client.
     pub reason: String,
-}
-
-/// What went wrong in a strategy. The request is answered all the same.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// It stopped: a panic, an access out of bounds, a resource beyond its limits.
-    #[error("trap: {0}")]
-    Trap(String),
-    /// It did not answer in time.
-    #[error("no answer within {} µs", .0.as_micros())]
-    Deadline(std::time::Duration),
-    /// It named an endpoint that may not be chosen.
-    #[error("chose endpoint {0}, which is no candidate")]
-    NotACandidate(EndpointId),
-    /// Its answer cannot be used.
-    #[error("{0}")]
-    Answer(String),
-}
-
-/// Why a strategy did not take over the state of the version before.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ImportError {
-    /// It said so.
-    #[error("refused the state of the version before: {0}")]
-    Refused(String),
-    /// It failed over it.
-    #[error("failed to take over the state of the version before: {0}")]
-    Fault(#[from] Fault),
-    /// It failed before it came to that.
-    #[error("failed over the candidates: {0}")]
-    Candidates(Fault),
 }
 
 /// One instance of a strategy, for one worker and one cluster. Never called twice at a time.

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::cluster::LiveCluster;
 use crate::model::{
-    Address, Attempt, ClusterName, EndpointId, EndpointName, EndpointSpec, Outcome, PluginName, RequestHead, Weight,
+    Address, AdminState, Attempt, Carried, ClusterName, EndpointId, EndpointName, EndpointSpec, Events, Fault,
+    ImportError, Outcome, PluginName, RequestHead, SeatHolder, Weight,
 };
 
 /// Answers what it is told to; state is what it was given.
@@ -50,7 +51,7 @@ struct World {
 
 impl World {
     fn of(endpoints: u16) -> Self {
-        let cluster = Arc::new(LiveCluster::new(ClusterName::new("web").unwrap()));
+        let cluster = Arc::new(LiveCluster::new(ClusterName::new("web").unwrap(), Events::nowhere()));
         let spec = |port: u16| EndpointSpec {
             name: EndpointName::new(&format!("e{port}")).unwrap(),
             address: Address::parse(&format!("127.0.0.1:{port}")).unwrap(),
@@ -140,6 +141,17 @@ fn when_all_were_tried_all_may_be_tried_again() {
     world.seat(answering(Choice::Endpoint(EndpointId(1))));
     assert_eq!(world.pick(&[0, 1]), Ok(1));
     assert!(world.lost.try_recv().is_err());
+}
+
+#[test]
+fn only_what_the_roster_calls_ready_is_a_candidate() {
+    let mut world = World::of(3);
+    world.seat(answering(Choice::Endpoint(EndpointId(1))));
+    assert_eq!(world.pick(&[]), Ok(1));
+    let cluster = Arc::clone(world.selector.cluster());
+    assert!(cluster.command(&EndpointName::new("e2").unwrap(), AdminState::Draining));
+    assert_eq!(world.pick(&[]), Ok(0), "the strategy insists, and is not heard");
+    assert!(matches!(world.lost.try_recv().unwrap().fault, Fault::NotACandidate(EndpointId(1))));
 }
 
 #[test]

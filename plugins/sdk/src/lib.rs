@@ -49,8 +49,8 @@
 //! Build it with `crate-type = ["cdylib"]` (add `"rlib"` to test it from outside) for the target `wasm32-wasip2`.
 //!
 //! What the host offers during a call is behind the traits of [`host`], so that the doubles of [`testing`] can take its
-//! place and `cargo test` needs no WebAssembly. [`key`], [`rotation`], [`smooth`], [`snapshot`], [`draw`] and [`hash`]
-//! are what the strategies that come with Leverframe share; use them as you like.
+//! place and `cargo test` needs no WebAssembly. [`key`], [`rotation`], [`smooth`], [`snapshot`], [`memory`],
+//! [`draw`] and [`hash`] are what the plugins that come with Leverframe share; use them as you like.
 //!
 //! This crate must not decide anything by itself and must not touch files, network, environment or standard output:
 //! each of these would show up in the component's imports, and the host refuses what is not on its list.
@@ -65,12 +65,14 @@ pub mod hash;
 pub mod host;
 mod imports;
 pub mod key;
+pub mod memory;
 mod policy;
 pub mod rotation;
 pub mod smooth;
 pub mod snapshot;
 mod strategy;
 pub mod testing;
+mod verdict;
 
 pub use bindings::policy::leverframe::plugin::health_types::{Circuit, HealthState, Observations, Verdict};
 pub use bindings::routing::exports::leverframe::plugin::strategy::{Choice, Rejection, Routed, Wants};

@@ -19,8 +19,9 @@ pub trait HealthPolicy: Sized {
     /// One line for the operator, when the configuration makes no sense. The change is then not made.
     fn new(config: Self::Config) -> Result<Self, String>;
 
-    /// Judges one endpoint. `before` is the verdict of the policy in front of this one in the cluster's list, or the
-    /// endpoint's present verdict for the first: give it back to have no opinion.
+    /// Judges one endpoint. `before` is the verdict of the policy in front of this one in the cluster's list; for the
+    /// first it is [`Verdict::healthy`]. Give it back to have no opinion, and combine with [`Verdict::worst_of`]. What
+    /// the policy decided earlier is in neither of the arguments: remember it by endpoint id if it matters.
     fn judge(&mut self, host: &impl PolicyHost, endpoint: &Endpoint, window: &Observations, before: Verdict)
     -> Verdict;
 

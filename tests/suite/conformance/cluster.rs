@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use leverframe::cluster::{InFlight, LiveCluster};
 use leverframe::model::{
-    Address, ClusterName, EndpointId, EndpointName, EndpointSpec, Labels, Outcome, RequestHead, Weight,
+    Address, ClusterName, EndpointId, EndpointName, EndpointSpec, Events, Labels, Outcome, RequestHead, Weight,
 };
 use leverframe::routing::Candidates;
 
@@ -25,7 +25,7 @@ pub(crate) struct TestCluster {
 impl TestCluster {
     /// A cluster of endpoints with these names and weights. Ids are given out from 0.
     pub(crate) fn of(members: &[(&str, u16)]) -> Self {
-        let live = Arc::new(LiveCluster::new(ClusterName::new("tested").expect("it is a name")));
+        let live = Arc::new(LiveCluster::new(ClusterName::new("tested").expect("it is a name"), Events::nowhere()));
         let joining = Instant::now() + AN_HOUR;
         let mut cluster = Self { live, candidates: Arc::default(), in_flight: Vec::new(), joining };
         cluster.change(members);
@@ -62,7 +62,7 @@ impl TestCluster {
     pub(crate) fn answered(&self, id: EndpointId, latency: Duration, status: StatusCode) -> Outcome {
         let outcome = Outcome { endpoint: id, latency, result: Ok(status) };
         if let Some(member) = self.candidates.get(id) {
-            member.observe(&outcome, self.joining);
+            member.observe(&outcome, Some(status.is_server_error()), self.joining);
         }
         outcome
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::StatusCode;
-use leverframe::model::{Attempt, EndpointId};
-use leverframe::routing::{Choice, Fault, Strategy};
+use leverframe::model::{Attempt, EndpointId, Fault};
+use leverframe::routing::{Choice, Strategy};
 use proptest::prelude::*;
 use proptest::strategy::Strategy as Generator;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};

@@ -1,14 +1,17 @@
 //! A strategy as native code behind the trait that its component is called through: the same calls in the same order, and
-//! the same answers from the host. Draws random numbers where the host does, from the thread's generator, so that a seed
+//! the same answers from the host, which serves native policies as well. Draws random numbers where the host does, from the thread's generator, so that a seed
 //! makes both draw the same.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leverframe::model::{Attempt, EndpointId, Failure, Outcome, RequestHead};
+use leverframe::model::{
+    Attempt, CircuitState, EndpointId, Failure, Fault, HealthState, ImportError, Observations, Outcome, Peers,
+    RequestHead,
+};
 use leverframe::plugin::Shared;
-use leverframe::routing::{Candidates, Choice, Fault, ImportError, Rejection, Strategy};
-use leverframe_sdk::host::{Cluster, Request, RoutingHost, Runtime, State};
+use leverframe::routing::{Candidates, Choice, Rejection, Strategy};
+use leverframe_sdk::host::{self, Cluster, PolicyHost, Request, RoutingHost, Runtime, State};
 use leverframe_sdk::{Level, RoutingStrategy, StateError, StrategyInstance, Wants};
 
 /// A strategy that runs without WebAssembly.
@@ -20,15 +23,14 @@ pub(crate) struct Native<S> {
 impl<S: RoutingStrategy> Native<S> {
     pub(crate) fn configured(config: &str, shared: Arc<Shared>) -> Result<Self, String> {
         let instance = StrategyInstance::configure(config)?;
-        let started = Instant::now();
-        Ok(Self { instance, host: Host { request: None, attempt: 0, candidates: Arc::default(), shared, started } })
+        Ok(Self { instance, host: Host::new(shared) })
     }
 }
 
 impl<S: RoutingStrategy + Send> Strategy for Native<S> {
     fn candidates_changed(&mut self, candidates: &Arc<Candidates>) -> Result<(), Fault> {
         self.host.candidates = Arc::clone(candidates);
-        let endpoints = candidates.members().iter().map(|member| endpoint(member.endpoint())).collect();
+        let endpoints = candidates.members().iter().map(|member| candidate(member)).collect();
         self.instance.candidates_changed(&self.host, endpoints);
         Ok(())
     }
@@ -64,16 +66,22 @@ impl<S: RoutingStrategy + Send> Strategy for Native<S> {
     }
 }
 
-/// What a strategy reaches in a call, as the host answers a component.
-struct Host {
+/// What a strategy or a policy reaches in a call, as the host answers a component.
+pub(crate) struct Host {
     request: Option<Arc<RequestHead>>,
     attempt: u32,
     candidates: Arc<Candidates>,
+    pub(crate) peers: Arc<Peers>,
     shared: Arc<Shared>,
     started: Instant,
 }
 
 impl Host {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let (candidates, peers) = (Arc::default(), Arc::default());
+        Self { request: None, attempt: 0, candidates, peers, shared, started: Instant::now() }
+    }
+
     fn read<T>(&self, read: impl FnOnce(&RequestHead) -> Option<T>) -> Option<T> {
         self.request.as_deref().and_then(read)
     }
@@ -126,6 +134,12 @@ impl Cluster for Host {
     fn loads(&self) -> Vec<leverframe_sdk::Load> {
         let now = Instant::now();
         self.candidates.members().iter().map(|member| load(member.load(now))).collect()
+    }
+}
+
+impl host::Peers for Host {
+    fn all(&self) -> Vec<(leverframe_sdk::EndpointId, leverframe_sdk::Observations)> {
+        self.peers.iter().map(|(id, window)| (id.0, observations(window))).collect()
     }
 }
 
@@ -183,7 +197,25 @@ impl RoutingHost for Host {
     }
 }
 
-fn endpoint(endpoint: &leverframe::model::Endpoint) -> leverframe_sdk::Endpoint {
+impl PolicyHost for Host {
+    fn peers(&self) -> &impl host::Peers {
+        self
+    }
+
+    fn state(&self) -> &impl State {
+        self
+    }
+
+    fn runtime(&self) -> &impl Runtime {
+        self
+    }
+}
+
+fn candidate(member: &leverframe::cluster::Member) -> leverframe_sdk::Endpoint {
+    leverframe_sdk::Endpoint { weight: member.weight(), ..endpoint(member.endpoint()) }
+}
+
+pub(crate) fn endpoint(endpoint: &leverframe::model::Endpoint) -> leverframe_sdk::Endpoint {
     leverframe_sdk::Endpoint {
         id: endpoint.id.0,
         name: endpoint.spec.name.to_string(),
@@ -221,5 +253,37 @@ fn failure(failure: Failure) -> leverframe_sdk::FailureKind {
         Failure::Reset => leverframe_sdk::FailureKind::Reset,
         Failure::Protocol => leverframe_sdk::FailureKind::Protocol,
         Failure::Cancelled => leverframe_sdk::FailureKind::Cancelled,
+    }
+}
+
+pub(crate) fn observations(seen: &Observations) -> leverframe_sdk::Observations {
+    leverframe_sdk::Observations {
+        window_ms: seen.window_ms,
+        probes_ok: seen.probes_ok,
+        probes_failed: seen.probes_failed,
+        consecutive_probes_ok: seen.consecutive_probes_ok,
+        consecutive_probes_failed: seen.consecutive_probes_failed,
+        requests_ok: seen.requests_ok,
+        requests_failed: seen.requests_failed,
+        consecutive_requests_failed: seen.consecutive_requests_failed,
+        latency_mean_us: seen.latency_mean_us,
+        latency_p99_us: seen.latency_p99_us,
+        circuit: match seen.circuit {
+            CircuitState::Closed => leverframe_sdk::Circuit::Closed,
+            CircuitState::HalfOpen => leverframe_sdk::Circuit::HalfOpen,
+            CircuitState::Open => leverframe_sdk::Circuit::Open,
+        },
+        state: health_state(seen.state),
+        age_ms: seen.age_ms,
+        state_age_ms: seen.state_age_ms,
+    }
+}
+
+pub(crate) fn health_state(state: HealthState) -> leverframe_sdk::HealthState {
+    match state {
+        HealthState::Healthy => leverframe_sdk::HealthState::Healthy,
+        HealthState::Degraded => leverframe_sdk::HealthState::Degraded,
+        HealthState::Recovering => leverframe_sdk::HealthState::Recovering,
+        HealthState::Failed => leverframe_sdk::HealthState::Failed,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use leverframe::config::PluginLimits;
 use leverframe::model::PluginName;
 use leverframe::plugin::{
-    Artifact, CustomMetrics, Instance, InstanceSetup, PluginEngine, Shared, SharedState, builtins,
+    Artifact, CustomMetrics, InstanceSetup, PluginEngine, Shared, SharedState, StrategyInstance, World, builtins,
 };
 use leverframe::routing::Strategy;
 use leverframe_sdk::RoutingStrategy;
@@ -84,7 +84,7 @@ fn natively<S: RoutingStrategy + Send + 'static>(configs: &'static [&'static str
 /// Every built-in strategy under each of its configurations.
 pub(crate) fn subjects() -> Vec<Subject> {
     let counterparts = counterparts();
-    let built_in: Vec<PluginName> = builtins().map(|(name, _)| name).collect();
+    let built_in = built_in(World::RoutingStrategy);
     let named: Vec<&str> = built_in.iter().map(PluginName::as_str).collect();
     assert!(counterparts.keys().eq(&named), "built in: {named:?}; in this suite: {:?}", counterparts.keys());
     let all = built_in.iter().flat_map(|name| {
@@ -103,36 +103,53 @@ pub(crate) fn subject(name: &str, config: &'static str) -> Subject {
 impl Subject {
     /// A configured instance.
     pub(crate) fn start(&self, form: Form) -> Box<dyn Strategy> {
-        let limits = PluginLimits::default();
-        let shared = Arc::new(Shared {
-            plugin: self.name.clone(),
-            state: SharedState::new(limits.state_bytes),
-            metrics: CustomMetrics::default(),
-        });
+        let shared = shared(&self.name);
         match form {
             Form::Native => (self.native)(self.config, shared).unwrap_or_else(|error| panic!("{self}: {error}")),
             Form::Wasm => {
-                let Compiled { engine, artifacts } = &*COMPILED;
-                let setup =
-                    InstanceSetup { engine, artifact: &artifacts[&self.name], shared: &shared, limits: &limits };
-                let instance = Instance::configured(setup, self.config);
+                let instance = with_setup(&self.name, |setup| StrategyInstance::configured(setup, self.config));
                 Box::new(instance.unwrap_or_else(|error| panic!("{self}: {error}")))
             }
         }
     }
 }
 
+/// The names of the built-in plugins of one world, sorted.
+pub(crate) fn built_in(world: World) -> Vec<PluginName> {
+    let of_the_world = COMPILED.artifacts.iter().filter(|(_, artifact)| artifact.world() == world);
+    of_the_world.map(|(name, _)| name.clone()).collect()
+}
+
+/// What the instances of a plugin share: nothing so far.
+pub(crate) fn shared(plugin: &PluginName) -> Arc<Shared> {
+    let state = SharedState::new(PluginLimits::default().state_bytes);
+    Arc::new(Shared { plugin: plugin.clone(), state, metrics: CustomMetrics::default() })
+}
+
+/// Makes something of a built-in plugin's component.
+pub(crate) fn with_setup<T>(plugin: &PluginName, make: impl FnOnce(InstanceSetup<'_>) -> T) -> T {
+    let Compiled { engine, artifacts } = &*COMPILED;
+    let (shared, limits) = (shared(plugin), PluginLimits::default());
+    make(InstanceSetup { engine, artifact: &artifacts[plugin], shared: &shared, limits: &limits })
+}
+
+/// An engine for all tests that need no other: each reserves terabytes of addresses.
+pub(crate) fn engine() -> Arc<PluginEngine> {
+    Arc::clone(&COMPILED.engine)
+}
+
 struct Compiled {
-    engine: PluginEngine,
+    engine: Arc<PluginEngine>,
     artifacts: BTreeMap<PluginName, Artifact>,
 }
 
 /// Compiled code cannot change, so all tests share it: compiling takes longer than everything else here.
 static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
-    let engine = PluginEngine::new(None).expect("the kernel lends an engine what it needs");
+    let engine = Arc::new(PluginEngine::new(None).expect("the kernel lends an engine what it needs"));
     let compile = |(name, bytes): (PluginName, &[u8])| {
         let artifact = Artifact::compile(&engine, bytes, &PluginLimits::default());
-        (name, artifact.expect("a built-in strategy compiles"))
+        let artifact = artifact.unwrap_or_else(|error| panic!("{name} does not compile: {error}"));
+        (name, artifact)
     };
     let artifacts = builtins().map(compile).collect();
     Compiled { engine, artifacts }

@@ -91,7 +91,7 @@ fn check_names_the_plugins_and_endpoints_that_will_not_do() {
     std::fs::write(&file, config(&[up_at], "round-robin")).expect("a file");
     let sound = typed(&["check"], here.path());
     assert_eq!(sound.code, Some(0), "{sound:?}");
-    assert!(sound.said.contains("1 listeners, 1 clusters") && sound.said.contains("is reachable"), "{sound:?}");
+    assert!(sound.said.contains("1 listener, 1 cluster") && sound.said.contains("is reachable"), "{sound:?}");
 
     // A port that was free a moment ago: a connection to it is refused.
     let down = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
@@ -140,6 +140,17 @@ fn plugin_check_measures_a_good_component_and_says_why_another_is_refused() {
         let refused = typed(&["plugin", "check", file, "--config", config], here.path());
         assert_eq!(refused.code, Some(1), "{arguments:?}: {refused:?}");
         assert!(refused.complained.contains(reason), "{arguments:?}: {refused:?}");
+    }
+}
+
+#[test]
+fn plugin_check_measures_a_policy_as_well() {
+    let here = folder();
+    std::fs::write(here.path().join("policy.wasm"), embedded("slow-start")).expect("a file");
+    let checked = typed(&["plugin", "check", "policy.wasm"], here.path());
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    for word in ["health-policy", " judgements, 0 of them left to the host", " ns per judgement"] {
+        assert!(checked.said.contains(word), "no `{word}` in: {}", checked.said);
     }
 }
 

@@ -34,8 +34,11 @@ async fn every_file_serves_as_it_says() {
         let said = String::from_utf8_lossy(&checked.stdout).into_owned();
         assert!(checked.status.success(), "{}: {said}", file.display());
         for cluster in example.config.clusters.values() {
-            let sound = format!("cluster {}: strategy {} is sound", cluster.name, cluster.strategy.plugin);
-            assert!(said.contains(&sound), "no `{sound}` in: {said}");
+            let policies = cluster.health.policies.iter().map(|policy| format!("policy {}", policy.plugin));
+            for plugin in policies.chain([format!("strategy {}", cluster.strategy.plugin)]) {
+                let sound = format!("cluster {}: {plugin} is sound", cluster.name);
+                assert!(said.contains(&sound), "no `{sound}` in: {said}");
+            }
         }
         assert_eq!(said.matches("is reachable").count(), example.endpoints(), "{said}");
         example.serve().await;

@@ -71,7 +71,7 @@ async fn a_component_of_an_unrelated_world() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_health_policy() {
-    is_refused(&hollow("leverframe:plugin/policy@0.1.0", None), &["health policy", "routing strategy"]).await;
+    is_refused(&embedded("threshold"), &["health policy", "routing strategy"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,3 +6,4 @@ mod after_a_fault;
 mod at_load;
 mod confined;
 mod in_traffic;
+mod policies;

@@ -66,6 +66,11 @@ impl Scene {
             ("tests/run", _) => {
                 self.run(Command::new("bash").args(["-c", "tests/run --help"]).current_dir(root()), line, place)
             }
+            ("tests/walkthrough", _) => {
+                let mut command = clean("bash");
+                command.args(["-c", line]).current_dir(root()).env("LEVERFRAME", env!("CARGO_BIN_EXE_leverframe"));
+                self.run(&mut command, line, place);
+            }
             (line, _) if line.starts_with("tests/bench/run ") => self.measure_requests(line, place),
             (line, _) if line.starts_with("cargo bench ") => self.measure_picks(line, place),
             (line, _) => match line.strip_prefix("cd ") {
@@ -81,28 +86,23 @@ impl Scene {
         println!("{place}: {line}: {:.1?}", start.elapsed());
     }
 
-    /// Saves the README's configuration as it says, `leverframe.toml`, with servers that are there.
+    /// Saves a configuration of the README as it says, `leverframe.toml`, with servers that are there, and has it checked.
     pub(super) async fn save(&mut self, toml: &str, place: &str) {
         leverframe::config::parse(toml, Path::new("leverframe.toml"), &leverframe::config::Overrides::default())
             .unwrap_or_else(|errors| panic!("{place}: {errors}"));
-        let mut here = String::new();
-        for line in toml.lines() {
-            let line = match line.split_once("address = \"10.") {
-                Some((before, after)) => {
-                    let name = EndpointName::new(&format!("server-{}", self.servers.len())).expect("a name");
-                    let server = Node::start(SocketAddr::from(([127, 0, 0, 1], 0)), name).await.expect("a free port");
-                    let after = after.split_once('"').unwrap_or_else(|| panic!("{place}: {line}")).1;
-                    let line = format!("{before}address = \"{}\"{after}", server.address());
-                    self.servers.push(server);
-                    line
-                }
-                None => line.to_owned(),
-            };
-            here += &line;
-            here += "\n";
+        // Between quotes, every other part is a string.
+        let mut parts: Vec<String> = toml.split('"').map(str::to_owned).collect();
+        let mut found = 0;
+        for part in parts.iter_mut().skip(1).step_by(2).filter(|part| part.starts_with("10.")) {
+            let name = EndpointName::new(&format!("server-{}", self.servers.len())).expect("a name");
+            let server = Node::start(SocketAddr::from(([127, 0, 0, 1], 0)), name).await.expect("a free port");
+            *part = server.address().to_string();
+            self.servers.push(server);
+            found += 1;
         }
-        assert!(!self.servers.is_empty(), "{place}: no endpoint in 10.0.0.0/8 in this configuration");
-        std::fs::write(self.folder.join("leverframe.toml"), here).expect("a file");
+        assert!(found > 0, "{place}: no endpoint in 10.0.0.0/8 in this configuration");
+        std::fs::write(self.folder.join("leverframe.toml"), parts.join("\"")).expect("a file");
+        self.run(leverframe().arg("check"), "leverframe check", place);
     }
 
     /// The five commands that the demo prints, typed as they are.

@@ -96,7 +96,7 @@ async fn what_does_not_exist_is_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_switched_survives_an_edit_that_does_not_concern_it() {
-    let world = Setup::new().cluster_lines("attempts = 2").start().await;
+    let world = Setup::new().cluster_lines("retry.attempts = 2").start().await;
     assert_eq!(world.switch("strategy=random", "").await.status, StatusCode::OK);
     world.edit(|text| text.replace("attempts = 2", "attempts = 3")).await;
     assert_eq!(strategy(&world).await["plugin"], "random");

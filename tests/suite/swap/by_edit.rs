@@ -37,7 +37,7 @@ async fn an_edit_with_mistakes_changes_nothing_and_shows_all_of_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_that_cannot_be_put_to_work_changes_nothing_and_is_tried_again() {
-    let world = Setup::new().cluster_lines("attempts = 2").start().await;
+    let world = Setup::new().cluster_lines("retry.attempts = 2").start().await;
     let edit = |text: String| text.replace("\"round-robin\"", "\"mine\"").replace("attempts = 2", "attempts = 1");
     let status = world.edit_badly(edit).await;
     let message = status["last_error"]["message"].as_str().expect("a message");

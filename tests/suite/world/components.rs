@@ -25,10 +25,19 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 
 /// The saboteur, with a fault that it commits when it is given no configuration: JSON, as in its `fault.rs`.
 pub(crate) fn saboteur(preset: &str) -> Vec<u8> {
-    const MARK: &[u8] = b"saboteur preset:";
-    let mut component = guest("saboteur");
-    let mark = component.windows(MARK.len() + 1).position(|bytes| bytes.starts_with(MARK) && bytes.ends_with(b" "));
-    let start = mark.expect("a place for the preset") + MARK.len();
+    with_preset("saboteur", preset)
+}
+
+/// The cynic, with a fault of its own in the same way.
+pub(crate) fn cynic(preset: &str) -> Vec<u8> {
+    with_preset("cynic", preset)
+}
+
+fn with_preset(name: &str, preset: &str) -> Vec<u8> {
+    let mark = format!("{name} preset:").into_bytes();
+    let mut component = guest(name);
+    let found = component.windows(mark.len() + 1).position(|bytes| bytes.starts_with(&mark) && bytes.ends_with(b" "));
+    let start = found.expect("a place for the preset") + mark.len();
     let room = &mut component[start..start + preset.len()];
     assert!(room.iter().all(|byte| *byte == b' '), "no room for {preset}");
     room.copy_from_slice(preset.as_bytes());

@@ -12,8 +12,8 @@ mod running;
 mod setup;
 mod wait;
 
-pub(crate) use client::{Client, Reply, fetch};
-pub(crate) use components::{embedded, guest, saboteur, salted, wat};
+pub(crate) use client::{Client, Reply, fetch, send};
+pub(crate) use components::{cynic, embedded, guest, saboteur, salted, wat};
 pub(crate) use figures::{Metrics, plugin_entry};
 pub(crate) use process::Process;
 pub(crate) use running::World;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::client::{Reply, fetch};
+use super::figures::Metrics;
 use super::running::start_origins;
 use super::setup::{CACHES, Setup, config_in};
 use super::wait::eventually;
@@ -20,7 +21,7 @@ pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
     /// The demo nodes live as long as the process.
-    _origins: Vec<Node>,
+    origins: Vec<Node>,
     folder: TempDir,
     address: SocketAddr,
     admin: SocketAddr,
@@ -32,8 +33,8 @@ impl Process {
         let addresses: Vec<_> = origins.iter().map(Node::address).collect();
         let folder = setup.lay_out(&addresses);
         let file = config_in(folder.path());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_leverframe"));
-        command.args(["run", "--log-format", "json", "--config"]).arg(&file).current_dir(folder.path());
+        let mut command = setup.command();
+        command.args(["--log-format", "json", "--config"]).arg(&file).current_dir(folder.path());
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LEVERFRAME_")) {
             command.env_remove(name);
         }
@@ -43,7 +44,7 @@ impl Process {
         let log = Arc::new(Mutex::new(Vec::new()));
         read_log(&mut child, Arc::clone(&log));
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut process = Self { child, log, _origins: origins, folder, address: none, admin: none };
+        let mut process = Self { child, log, origins, folder, address: none, admin: none };
         process.address = process.address_in("listening").await;
         process.admin = process.address_in("admin API listening").await;
         process
@@ -52,6 +53,16 @@ impl Process {
     /// Where its first listener is.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its admin API is.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Where its demo nodes are.
+    pub(crate) fn origins(&self) -> Vec<SocketAddr> {
+        self.origins.iter().map(Node::address).collect()
     }
 
     /// The process's number.
@@ -72,6 +83,11 @@ impl Process {
     /// A path of the admin API, as JSON.
     pub(crate) async fn api(&self, path: &str) -> Value {
         fetch(self.admin, path).await.json()
+    }
+
+    /// All metrics of this moment.
+    pub(crate) async fn metrics(&self) -> Metrics {
+        Metrics::read(self.admin).await
     }
 
     /// The lines of its log so far: each an object with `level`, `message` and more.

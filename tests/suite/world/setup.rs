@@ -1,14 +1,18 @@
 //! What a world is to look like before it starts: the configuration text, the files in the plugin folder, the origins.
 
 use std::fmt::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use leverframe::config::Overrides;
 use tempfile::TempDir;
 
 use super::process::Process;
 use super::running::World;
+
+/// A free port of this machine.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// The cluster that a world has unless its configuration says otherwise.
 const CLUSTER: &str = "web";
@@ -21,8 +25,12 @@ pub(crate) struct Setup {
     strategy: String,
     endpoints: Option<Vec<SocketAddr>>,
     cluster_lines: String,
+    listener_lines: String,
     more: String,
     plugins: Vec<(String, Vec<u8>)>,
+    at: (SocketAddr, SocketAddr),
+    arguments: Vec<String>,
+    files: Option<u32>,
 }
 
 impl Setup {
@@ -34,8 +42,12 @@ impl Setup {
             strategy: "\"round-robin\"".to_owned(),
             endpoints: None,
             cluster_lines: String::new(),
+            listener_lines: String::new(),
             more: String::new(),
             plugins: Vec::new(),
+            at: (ANY_PORT, ANY_PORT),
+            arguments: Vec::new(),
+            files: None,
         }
     }
 
@@ -74,6 +86,30 @@ impl Setup {
         self
     }
 
+    /// Lines for the table of the listener: `header_timeout = "1s"`.
+    pub(crate) fn listener_lines(mut self, lines: &str) -> Self {
+        self.listener_lines = lines.to_owned();
+        self
+    }
+
+    /// Where the listener and the admin API are, in place of free ports.
+    pub(crate) fn at(mut self, listener: SocketAddr, admin: SocketAddr) -> Self {
+        self.at = (listener, admin);
+        self
+    }
+
+    /// More arguments for the process.
+    pub(crate) fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        self
+    }
+
+    /// How many file descriptors the process may have.
+    pub(crate) fn files(mut self, files: u32) -> Self {
+        self.files = Some(files);
+        self
+    }
+
     /// Tables to add at the end of the file.
     pub(crate) fn more(mut self, tables: &str) -> Self {
         self.more = tables.to_owned();
@@ -105,6 +141,21 @@ impl Setup {
         if self.endpoints.is_some() { 0 } else { self.origins }
     }
 
+    /// The program as it is to be started, without the arguments that every process has.
+    pub(super) fn command(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_leverframe");
+        let mut command = match self.files {
+            None => Command::new(program),
+            Some(files) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string(), program]);
+                shell
+            }
+        };
+        command.arg("run").args(&self.arguments);
+        command
+    }
+
     /// Writes the world's folder. `origins` are the demo nodes, in order.
     pub(super) fn lay_out(&self, origins: &[SocketAddr]) -> TempDir {
         let folder = tempfile::Builder::new().prefix("leverframe-").tempdir().expect("a temporary folder");
@@ -122,17 +173,18 @@ impl Setup {
         for (nth, address) in self.endpoints.as_deref().unwrap_or(origins).iter().enumerate() {
             let _ = write!(endpoints, "\n    {{ name = \"node-{}\", address = \"{address}\" }},", nth + 1);
         }
-        let Self { workers, strategy, cluster_lines, more, .. } = self;
+        let Self { workers, strategy, cluster_lines, listener_lines, more, at: (address, admin), .. } = self;
         format!(
             r#"workers = {workers}
 shutdown_timeout = "2s"
 
 [admin]
-address = "127.0.0.1:0"
+address = "{admin}"
 
 [[listener]]
 name = "main"
-address = "127.0.0.1:0"
+address = "{address}"
+{listener_lines}
 
 [[listener.route]]
 cluster = "{CLUSTER}"

@@ -1,4 +1,4 @@
-//! Clusters: endpoints, and how one is chosen and spoken to.
+//! Clusters: endpoints, and how one is chosen and spoken to. How they keep serving is in files of its own.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,10 @@ use super::super::defaults;
 use super::super::document::At;
 use super::super::file;
 use super::super::problems::{Problems, Reported, Unique};
+use super::super::resilience::Capacity;
 use super::super::settings::{Cluster, Pool, StrategySpec, Timeouts};
-use super::name;
-use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, PluginName, Weight};
+use super::{chosen, circuit, failures, health, name, retry};
+use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Weight};
 
 /// Compiles all clusters.
 pub(super) fn all(
@@ -31,61 +32,29 @@ fn one(name: &str, file: file::Cluster, at: &At, problems: &mut Problems<'_>) ->
     let name = ClusterName::new(name).map_err(|wrong| problems.report(at, wrong));
     let strategy = strategy(file.strategy, &at.key("strategy"), problems);
     let endpoints = endpoints(file.endpoints, &at.key("endpoints"), problems);
+    let health = health::compile(file.health, &at.key("health"), problems);
+    let failures = failures::compile(file.failures.as_ref(), &at.key("failures"), problems);
+    let circuit = circuit::compile(&file.circuit, &at.key("circuit"), problems);
+    let retry = retry::compile(&file.retry, &at.key("retry"), problems);
+    let capacity = capacity(&file.capacity, &at.key("capacity"), problems);
     Ok(Cluster {
         name: name?,
         strategy: strategy?,
         endpoints: endpoints?,
         pool: pool(&file.pool),
         timeouts: timeouts(&file.timeouts),
-        attempts: file.attempts.map_or(defaults::ATTEMPTS, |attempts| attempts.get()),
+        health: health?,
+        failures: failures?,
+        circuit: circuit?,
+        retry: retry?,
+        capacity: capacity?,
     })
 }
 
-fn strategy(file: Option<file::Strategy>, at: &At, problems: &mut Problems<'_>) -> Result<StrategySpec, Reported> {
-    if let Some(reported) = problems.spoiled(at) {
-        return Err(reported);
-    }
-    let file = file.unwrap_or_else(|| file::Strategy::from(defaults::STRATEGY.to_owned()));
-    let plugin = problems
-        .required(file.plugin, &at.key("plugin"), "say which: plugin = \"NAME\"")
-        .and_then(|name| PluginName::new(&name).map_err(|wrong| problems.report(at, wrong)));
-    let config = json_table(&file.config, &at.key("config"), problems);
-    Ok(StrategySpec { plugin: plugin?, config: serde_json::Value::Object(config?).to_string() })
-}
-
-/// A plugin's table as JSON. Its keys come out sorted, so that the same table is always the same text.
-fn json_table(
-    table: &toml::Table,
-    at: &At,
-    problems: &mut Problems<'_>,
-) -> Result<serde_json::Map<String, serde_json::Value>, Reported> {
-    let mut members = Vec::new();
-    for (key, value) in table {
-        members.push(json(value, &at.key(key), problems).map(|value| (key.clone(), value)));
-    }
-    members.into_iter().collect()
-}
-
-fn json(value: &toml::Value, at: &At, problems: &mut Problems<'_>) -> Result<serde_json::Value, Reported> {
-    use serde_json::Value;
-    Ok(match value {
-        toml::Value::String(text) => Value::String(text.clone()),
-        toml::Value::Integer(number) => Value::from(*number),
-        toml::Value::Boolean(truth) => Value::Bool(*truth),
-        // JSON has no times; every plugin can read the text.
-        toml::Value::Datetime(time) => Value::String(time.to_string()),
-        toml::Value::Float(number) => serde_json::Number::from_f64(*number)
-            .map(Value::Number)
-            .ok_or_else(|| problems.report(at, "a plugin can be given neither `inf` nor `nan`"))?,
-        toml::Value::Table(table) => Value::Object(json_table(table, at, problems)?),
-        toml::Value::Array(array) => {
-            let mut elements = Vec::new();
-            for (nth, element) in array.iter().enumerate() {
-                elements.push(json(element, &at.index(nth), problems));
-            }
-            Value::Array(elements.into_iter().collect::<Result<_, _>>()?)
-        }
-    })
+fn strategy(file: Option<file::Plugin>, at: &At, problems: &mut Problems<'_>) -> Result<StrategySpec, Reported> {
+    let file = file.unwrap_or_else(|| file::Plugin::from(defaults::STRATEGY.to_owned()));
+    let (plugin, config) = chosen::compile(file, at, problems)?;
+    Ok(StrategySpec { plugin, config })
 }
 
 fn endpoints(
@@ -151,4 +120,21 @@ fn timeouts(file: &file::Timeouts) -> Timeouts {
         response_header: file.response_header.map_or(default.response_header, |period| period.0),
         idle_stream: file.idle_stream.map_or(default.idle_stream, |period| period.0),
     }
+}
+
+fn capacity(file: &file::Capacity, at: &At, problems: &mut Problems<'_>) -> Result<Capacity, Reported> {
+    let default = Capacity::default();
+    let limits = [("in_flight", file.in_flight), ("endpoint_in_flight", file.endpoint_in_flight)];
+    let limited = limits.iter().any(|(key, limit)| limit.is_some() || problems.spoiled(&at.key(key)).is_some());
+    let waits = [("queue", file.queue.is_some()), ("queue_timeout", file.queue_timeout.is_some())];
+    if let Some((key, _)) = waits.iter().find(|(_, given)| *given).filter(|_| !limited) {
+        let message = "nothing is limited, so no request ever waits";
+        return Err(problems.advise(&at.key(key), message, "say how many there may be at a time: in_flight = 1000"));
+    }
+    Ok(Capacity {
+        in_flight: file.in_flight.map(|requests| requests.get()),
+        endpoint_in_flight: file.endpoint_in_flight.map(|requests| requests.get()),
+        queue: file.queue.map_or(default.queue, |requests| requests.get()),
+        queue_timeout: file.queue_timeout.map_or(default.queue_timeout, |period| period.0),
+    })
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use super::super::defaults;
 use super::super::document::At;
 use super::super::file;
 use super::super::overrides::{ADDRESS_VARIABLE, Overrides};
 use super::super::problems::{Problems, Reported, Unique};
-use super::super::settings::{Limits, Listener};
+use super::super::settings::{BodyRate, Limits, Listener, RequestRate};
+use super::super::units::Toggle;
 use super::{name, route, socket_address};
 use crate::model::ListenerName;
 
@@ -107,10 +109,36 @@ fn limits(file: file::Limits, at: &At, problems: &mut Problems<'_>) -> Result<Li
             Err(problems.report(&at.key("header_bytes"), format!("{} bytes is not from 8KiB to 16MiB", size.0)))
         }
     };
+    let requests_at = at.key("requests_per_client");
+    let requests = file.requests_per_client.map(|file| request_rate(&file, &requests_at, problems)).transpose();
     Ok(Limits {
         headers: file.headers.map_or(default.headers, |headers| headers.count()),
         header_bytes: header_bytes?,
         body_bytes: file.body_bytes.map(|size| size.0),
         connections: file.connections.map_or(default.connections, |connections| connections.count()),
+        connections_per_client: file.connections_per_client.map(|connections| connections.get()),
+        requests_per_client: requests?,
+        body_rate: body_rate(&file.body_rate, default.body_rate),
+    })
+}
+
+fn request_rate(file: &file::RequestRate, at: &At, problems: &mut Problems<'_>) -> Result<RequestRate, Reported> {
+    let advice = "say how many each client may send: per_second = 100";
+    let count = problems.required(file.per_second, &at.key("per_second"), advice)?;
+    // The file's type holds 1 and more, so the least never comes of it.
+    let whole = |count: file::Count| NonZeroU32::new(count.get()).unwrap_or(NonZeroU32::MIN);
+    Ok(RequestRate { per_second: whole(count), burst: whole(file.burst.unwrap_or(count)) })
+}
+
+fn body_rate(file: &Toggle<file::BodyRate>, default: Option<BodyRate>) -> Option<BodyRate> {
+    let file = match file {
+        Toggle::Default => return default,
+        Toggle::Off => return None,
+        Toggle::To(file) => file,
+    };
+    let default = BodyRate::default();
+    Some(BodyRate {
+        bytes_per_second: file.bytes_per_second.map_or(default.bytes_per_second, |bytes| bytes.get()),
+        grace: file.grace.map_or(default.grace, |period| period.0),
     })
 }

@@ -1,9 +1,15 @@
 //! From the file's types to the program's, with every mistake of meaning at once: each part is compiled whether or not
 //! the one before it could be. One file for each part of the configuration.
 
+mod check;
+mod chosen;
+mod circuit;
 mod cluster;
+mod failures;
+mod health;
 mod listener;
 mod plugins;
+mod retry;
 mod route;
 
 use std::collections::BTreeSet;
@@ -16,6 +22,7 @@ use super::document::At;
 use super::file::{Admin as FileAdmin, File, WorkerCount};
 use super::overrides::{ADMIN_ADDRESS_VARIABLE, Overrides, WORKERS_VARIABLE};
 use super::problems::{Problems, Reported};
+use super::read::closest;
 use super::settings::{Admin, Config, Listener};
 use super::units::Switch;
 use crate::model::NameError;
@@ -142,4 +149,18 @@ fn name<N>(
             problems.advise(at, message, "give it a name: name = \"...\"")
         }),
     }
+}
+
+/// Takes one of a few words.
+fn one_of<T: Clone>(choices: &[(&str, T)], text: &str, at: &At, problems: &mut Problems<'_>) -> Result<T, Reported> {
+    if let Some((_, choice)) = choices.iter().find(|(word, _)| *word == text) {
+        return Ok(choice.clone());
+    }
+    let words = || choices.iter().map(|(word, _)| *word);
+    let same = words().find(|word| word.eq_ignore_ascii_case(text));
+    let message = format!("`{text}` is none of `{}`", words().collect::<Vec<_>>().join("`, `"));
+    Err(match same.or_else(|| closest(text, words())) {
+        Some(near) => problems.advise(at, message, format!("did you mean `{near}`?")),
+        None => problems.report(at, message),
+    })
 }

@@ -100,7 +100,7 @@ retries = 3
 10:1: cluster.web.servers: there is no such setting (it is called `endpoints`)
 10:32: cluster.web.endpoints[1].url: there is no such setting (it is called `address`)
 10:65: cluster.web.endpoints[1].weight: invalid value: integer `0`, expected a whole number from 1 to 65535
-11:1: cluster.web.retries: there is no such setting (it is called `attempts`)
+11:1: cluster.web.retries: there is no such setting (it is called `retry.attempts`)
 ";
     assert_eq!(mistakes(text), expected);
 }
@@ -233,15 +233,18 @@ fn a_file_with_mistakes_beyond_counting_still_gets_an_answer() {
 /// Whatever the text: an answer, and with a mistake always a reason.
 #[test]
 fn every_cut_and_every_lost_character_of_an_example_has_an_answer() {
-    let text = include_str!("../../../../config/plugins.toml");
-    let sound: String = text.lines().filter(|line| !line.starts_with('#')).map(|line| line.to_owned() + "\n").collect();
     let check = |text: &str| {
         if let Err(errors) = parsed(text) {
             assert!(errors.len() > 0, "no reason for {text}");
         }
     };
-    for (at, character) in sound.char_indices() {
-        check(&sound[..at]);
-        check(&(sound[..at].to_owned() + &sound[at + character.len_utf8()..]));
+    let examples = [include_str!("../../../../config/plugins.toml"), include_str!("../../../../config/resilient.toml")];
+    for text in examples {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let sound: String = lines.map(|line| line.to_owned() + "\n").collect();
+        for (at, character) in sound.char_indices() {
+            check(&sound[..at]);
+            check(&(sound[..at].to_owned() + &sound[at + character.len_utf8()..]));
+        }
     }
 }

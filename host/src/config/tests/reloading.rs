@@ -61,11 +61,11 @@ impl World {
 }
 
 fn with_attempts(attempts: u32) -> String {
-    format!("{SOUND}attempts = {attempts}\n")
+    format!("{SOUND}retry = {{ attempts = {attempts} }}\n")
 }
 
 fn attempts(config: &Config) -> u32 {
-    config.clusters.values().next().unwrap().attempts
+    config.clusters.values().next().unwrap().retry.attempts
 }
 
 #[tokio::test]
@@ -85,13 +85,13 @@ async fn a_changed_file_is_applied_once() {
 #[tokio::test]
 async fn a_file_with_mistakes_changes_nothing_and_says_why() {
     let mut world = World::new();
-    world.write(&(SOUND.to_owned() + "attempts = 0\n"));
+    world.write(&(SOUND.to_owned() + "retry = { attempts = 0 }\n"));
     let status = world.step().await;
     assert_eq!((world.applied(), status.generation), (0, 1));
     let failure = status.last_error.expect("a failure");
     let ReloadError::Config(errors) = &failure.error else { panic!("{failure:?}") };
     let error = errors.iter().next().unwrap();
-    assert_eq!((error.path.as_str(), error.line), ("cluster.web.attempts", Some(8)));
+    assert_eq!((error.path.as_str(), error.line), ("cluster.web.retry.attempts", Some(8)));
     // It stays as it was first met, and goes when the file is put right.
     assert_eq!(world.step().await.last_error, Some(failure));
     world.write(SOUND);

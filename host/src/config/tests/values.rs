@@ -24,7 +24,7 @@ fn what_the_file_leaves_out_has_a_default() {
     assert_eq!(config.plugins.folder, Some(PathBuf::from("/etc/leverframe/plugins")));
     assert_eq!((config.plugins.cache, config.plugins.limits), (None, PluginLimits::default()));
     let web = cluster(SOUND);
-    assert_eq!((web.pool, web.timeouts, web.attempts), (Pool::default(), Timeouts::default(), 3));
+    assert_eq!((web.pool, web.timeouts), (Pool::default(), Timeouts::default()));
     assert_eq!((web.strategy.plugin.as_str(), web.strategy.config.as_str()), ("round-robin", "{}"));
     assert_eq!(web.endpoints[0].name.as_str(), "127.0.0.1:9001");
 }
@@ -135,12 +135,12 @@ fn every_example_is_sound() {
 }
 
 #[test]
-fn the_example_with_every_setting_tells_the_defaults_as_they_are() {
+fn the_example_of_the_plugins_tells_the_defaults_as_they_are() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/plugins.toml");
     let config = load(&file, &Overrides::default()).unwrap();
     let web = &config.clusters[&ClusterName::new("web").unwrap()];
     assert_eq!(web.pool, Pool { max_connections: Some(256), ..Pool::default() });
-    assert_eq!((web.timeouts, web.attempts), (Timeouts::default(), 3));
+    assert_eq!(web.timeouts, Timeouts::default());
     assert_eq!(config.listeners[0].limits, Limits { body_bytes: Some(64 << 20), ..Limits::default() });
     assert_eq!(config.plugins.limits, PluginLimits::default());
     assert_eq!(config.listeners[0].header_timeout, super::config(SOUND).listeners[0].header_timeout);

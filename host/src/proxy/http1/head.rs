@@ -34,11 +34,11 @@ pub(in crate::proxy) struct ResponseHead {
 }
 
 /// Reads a head and its length in bytes; none while it is not complete. `answers_head`: the request was a `HEAD`. The
-/// headers go into `space`, an empty map whose room is used again.
+/// headers go into what `space` gives for the status: an empty map, whose room is used again.
 pub(in crate::proxy) fn parse(
     bytes: &Bytes,
     answers_head: bool,
-    space: &mut HeaderMap,
+    space: impl FnOnce(StatusCode) -> HeaderMap,
 ) -> Result<Option<(ResponseHead, usize)>, Malformed> {
     let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut []);
@@ -54,7 +54,7 @@ pub(in crate::proxy) fn parse(
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let reason = parsed.reason.filter(|reason| status.canonical_reason() != Some(reason) && !reason.is_empty());
     let reason = reason.map(|reason| bytes.slice_ref(reason.as_bytes()));
-    let mut lines = Lines::new(std::mem::take(space));
+    let mut lines = Lines::new(space(status));
     for line in parsed.headers.iter() {
         lines.take(bytes, line)?;
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn head(text: &str) -> Result<Option<(ResponseHead, usize)>, Malformed> {
-    parse(&Bytes::copy_from_slice(text.as_bytes()), false, &mut HeaderMap::new())
+    parse(&Bytes::copy_from_slice(text.as_bytes()), false, |_| HeaderMap::new())
 }
 
 fn framing(lines: &str) -> Result<(Framing, bool), Malformed> {
@@ -59,7 +59,7 @@ fn the_end_of_a_body_is_found_in_one_way() {
         assert_eq!(framing(&format!("HTTP/1.1 {status}\r\ncontent-length: 5")), Ok((Framing::Empty, true)));
     }
     let answer = Bytes::from_static(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-    assert_eq!(parse(&answer, true, &mut HeaderMap::new()).unwrap().unwrap().0.framing, Framing::Empty);
+    assert_eq!(parse(&answer, true, |_| HeaderMap::new()).unwrap().unwrap().0.framing, Framing::Empty);
 }
 
 #[test]
@@ -205,7 +205,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let bytes = Bytes::from(bytes);
-        let _ = parse(&bytes, false, &mut HeaderMap::new());
+        let _ = parse(&bytes, false, |_| HeaderMap::new());
         let _ = read(Framing::Chunked, &[&bytes]);
     }
 }

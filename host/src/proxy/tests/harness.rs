@@ -9,10 +9,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::cluster::LiveCluster;
+use crate::circuit::Circuits;
+use crate::cluster::{CapacityLimits, LiveCluster, Member};
 use crate::config;
-use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, ListenerName, PluginName, Weight};
-use crate::proxy::{ClusterUpdate, ListenerUpdate, OpenConnections, Snapshot, Worker, WorkerHandle, WorldUpdate, bind};
+use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Events, ListenerName, PluginName, Weight};
+use crate::proxy::{
+    ClusterShared, ClusterUpdate, ListenerUpdate, OpenConnections, Snapshot, Worker, WorkerHandle, WorldUpdate, bind,
+};
 use crate::routing::{RouteTable, SeatLost};
 
 /// How long a step may take before the test fails; never waited for when all is well.
@@ -175,7 +178,15 @@ impl Settings {
                 name: ListenerName::new("main").unwrap(),
                 address: ([127, 0, 0, 1], 0).into(),
                 routes: vec![route("web", "/")],
-                limits: config::Limits { headers: 20, header_bytes: 8192, body_bytes: Some(1000), connections: 100 },
+                limits: config::Limits {
+                    headers: 20,
+                    header_bytes: 8192,
+                    body_bytes: Some(1000),
+                    connections: 100,
+                    connections_per_client: None,
+                    requests_per_client: None,
+                    body_rate: None,
+                },
                 header_timeout: long,
                 keep_alive_timeout: long,
             },
@@ -185,7 +196,11 @@ impl Settings {
                 endpoints: origins.iter().enumerate().map(endpoint).collect(),
                 pool: config::Pool { max_idle: 8, idle_timeout: long, max_connections: None },
                 timeouts: config::Timeouts { connect: long, response_header: long, idle_stream: long },
-                attempts: 2,
+                health: config::Health::default(),
+                failures: config::Failures::default(),
+                circuit: None,
+                retry: config::Retry { attempts: 2, ..config::Retry::default() },
+                capacity: config::Capacity::default(),
             },
             workers: 1,
         }
@@ -199,6 +214,8 @@ pub(super) struct Proxy {
     pub(super) listener: config::Listener,
     pub(super) cluster: Arc<config::Cluster>,
     pub(super) live: Arc<LiveCluster>,
+    pub(super) circuits: Arc<Circuits>,
+    shared: Arc<ClusterShared>,
     pub(super) open: OpenConnections,
     _lost: mpsc::UnboundedReceiver<SeatLost>,
 }
@@ -212,15 +229,21 @@ impl Proxy {
         let mut settings = Settings::new(origins);
         change(&mut settings);
         let Settings { listener, cluster, workers } = settings;
-        let live = Arc::new(LiveCluster::new(cluster.name.clone()));
+        let live = Arc::new(LiveCluster::new(cluster.name.clone(), Events::nowhere()));
         live.update(&cluster.endpoints, Instant::now());
+        let config::Capacity { in_flight, queue, queue_timeout, .. } = cluster.capacity;
+        live.capacity().configure(CapacityLimits { in_flight, queue, queue_timeout });
+        let circuits = Circuits::new(cluster.name.clone(), cluster.circuit.clone(), Events::nowhere());
+        let named = |member: &Arc<Member>| (member.id(), member.endpoint().spec.name.clone());
+        circuits.follow(&live.roster().members().iter().map(named).collect::<Vec<_>>());
         let (lost, lost_seats) = mpsc::unbounded_channel();
         let sockets = bind(listener.address, workers).unwrap();
         let address = sockets[0].local_addr().unwrap();
         let workers = (0..workers).map(|number| Worker::spawn(number, lost.clone()).unwrap()).collect();
         let cluster = Arc::new(cluster);
         let open = OpenConnections::default();
-        let proxy = Self { address, workers, listener, cluster, live, open, _lost: lost_seats };
+        let (circuits, shared, _lost) = (Arc::new(circuits), Arc::default(), lost_seats);
+        let proxy = Self { address, workers, listener, cluster, live, circuits, shared, open, _lost };
         proxy.apply(true, sockets.into_iter().map(Some).collect()).await;
         proxy
     }
@@ -233,9 +256,15 @@ impl Proxy {
                 config: Arc::new(self.listener.clone()),
                 routes: Arc::new(RouteTable::new(&self.listener.routes)),
                 open: self.open.clone(),
-                socket,
+                sockets: socket.into_iter().collect(),
             };
-            let cluster = ClusterUpdate { config: Arc::clone(&self.cluster), live: Arc::clone(&self.live), seat: None };
+            let cluster = ClusterUpdate {
+                config: Arc::clone(&self.cluster),
+                live: Arc::clone(&self.live),
+                circuits: Arc::clone(&self.circuits),
+                shared: Arc::clone(&self.shared),
+                seat: None,
+            };
             let listeners = if listens { vec![listener] } else { Vec::new() };
             let applied = worker.apply(WorldUpdate { listeners, clusters: vec![cluster] }).await.unwrap();
             assert!(applied.failed.is_empty(), "{applied:?}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::harness::{GET, OK, Origin, Proxy, cluster_name, problem};
+use crate::proxy::RetryReason;
 
 const SHORT: Duration = Duration::from_millis(30);
 
@@ -66,9 +67,9 @@ async fn what_may_not_be_repeated_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn a_request_on_a_new_connection_is_not_sent_twice() {
+async fn a_request_on_a_new_connection_is_not_sent_twice_as_one_attempt() {
     let origin = Origin::new().await;
-    let proxy = Proxy::new(&[origin.address]).await;
+    let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.retry.attempts = 1).await;
     let mut client = proxy.client().await;
     client.send(GET).await;
     let mut served = origin.accept().await;
@@ -88,7 +89,8 @@ async fn an_endpoint_that_is_down_costs_an_attempt_not_the_request() {
     let post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n";
     assert_eq!(client.ask(post).await.1, "ok", "nothing was sent yet, so anything may go elsewhere");
     let counts = proxy.snapshot().clusters[&cluster_name("web")];
-    assert!(counts.retries >= 2 && counts.retries == counts.connections_failed, "{counts:?}");
+    let retries = counts.retries_for(RetryReason::Connect);
+    assert!(retries >= 2 && retries == counts.connections_failed, "{counts:?}");
     assert!(proxy.live.roster().members()[0].load(std::time::Instant::now()).error_ratio > 0.0);
 }
 
@@ -103,7 +105,11 @@ async fn when_all_are_down_the_client_is_told_which() {
 #[tokio::test]
 async fn an_endpoint_that_does_not_answer_is_given_up() {
     let origin = Origin::new().await;
-    let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.timeouts.response_header = SHORT).await;
+    let proxy = Proxy::with(&[origin.address], |settings| {
+        settings.cluster.timeouts.response_header = SHORT;
+        settings.cluster.retry.attempts = 1;
+    })
+    .await;
     let mut client = proxy.client().await;
     client.send(GET).await;
     let mut served = origin.accept().await;

@@ -14,13 +14,17 @@
 //! ```
 
 mod host;
+mod policy;
 mod request;
 mod state;
 mod trial;
+mod window;
 
 pub use host::FakeHost;
+pub use policy::PolicyTrial;
 pub use request::FakeRequest;
 pub use trial::Trial;
+pub use window::{any_window, unseen};
 
 use crate::{Endpoint, EndpointId, Load};
 

@@ -2,11 +2,18 @@
 //! nothing but the form of each value is checked, so that one mistake does not hide the next; what is missing or does not
 //! fit together, `compile` says.
 
+mod cluster;
+mod resilience;
+
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use super::units::{Period, Size, StringOr, Switch, Whole};
+pub(super) use self::cluster::{Cluster, Endpoint, EndpointEntry, Plugin, Pool, Timeouts};
+pub(super) use self::resilience::{
+    Capacity, Check, Circuit, FailureRatio, Failures, Health, Hedge, Panic, PolicyEntry, Retry,
+};
+use super::units::{Period, Size, Switch, Toggle, Whole};
 
 /// A count where none makes no sense. The bound is far above any use; a number over it is a typing mistake.
 pub(super) type Count = Whole<1, 10_000_000>;
@@ -49,6 +56,25 @@ pub(super) struct Limits {
     pub(super) header_bytes: Option<Size>,
     pub(super) body_bytes: Option<Size>,
     pub(super) connections: Option<Count>,
+    pub(super) connections_per_client: Option<Count>,
+    pub(super) requests_per_client: Option<RequestRate>,
+    pub(super) body_rate: Toggle<BodyRate>,
+}
+
+/// `requests_per_client` of the limits.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct RequestRate {
+    pub(super) per_second: Option<Count>,
+    pub(super) burst: Option<Count>,
+}
+
+/// `body_rate` of the limits, or `false`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct BodyRate {
+    pub(super) bytes_per_second: Option<Count>,
+    pub(super) grace: Option<Period>,
 }
 
 /// `[[listener.route]]`
@@ -60,81 +86,6 @@ pub(super) struct Route {
     pub(super) path_prefix: Option<String>,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) cluster: Option<String>,
-}
-
-/// `[cluster.NAME]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-pub(super) struct Cluster {
-    #[serde(deserialize_with = "strategy")]
-    pub(super) strategy: Option<Strategy>,
-    pub(super) endpoints: Vec<EndpointEntry>,
-    pub(super) pool: Pool,
-    pub(super) timeouts: Timeouts,
-    pub(super) attempts: Option<Whole<1, 100>>,
-}
-
-/// `strategy = "NAME"` or `strategy = { plugin = "NAME", config = { ... } }`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-pub(super) struct Strategy {
-    pub(super) plugin: Option<String>,
-    pub(super) config: toml::Table,
-}
-
-impl From<String> for Strategy {
-    fn from(plugin: String) -> Self {
-        Self { plugin: Some(plugin), ..Self::default() }
-    }
-}
-
-fn strategy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strategy>, D::Error> {
-    const FORMS: &str = "the name of a strategy, or a table with `plugin` and `config`";
-    deserializer.deserialize_any(StringOr::new(FORMS)).map(Some)
-}
-
-/// One of `endpoints`: `"127.0.0.1:9001"` or `{ address = "127.0.0.1:9001", ... }`.
-#[derive(Debug)]
-pub(super) struct EndpointEntry(pub(super) Endpoint);
-
-impl<'de> Deserialize<'de> for EndpointEntry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StringOr::new("an address, or a table with `address`")).map(Self)
-    }
-}
-
-/// An endpoint in its long form.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-pub(super) struct Endpoint {
-    pub(super) name: Option<String>,
-    pub(super) address: Option<String>,
-    pub(super) weight: Option<Whole<1, { u16::MAX as u32 }>>,
-    pub(super) labels: BTreeMap<String, String>,
-}
-
-impl From<String> for Endpoint {
-    fn from(address: String) -> Self {
-        Self { address: Some(address), ..Self::default() }
-    }
-}
-
-/// `pool` of a cluster.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-pub(super) struct Pool {
-    pub(super) max_idle: Option<CountOrNone>,
-    pub(super) idle_timeout: Option<Period>,
-    pub(super) max_connections: Option<Count>,
-}
-
-/// `timeouts` of a cluster.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-pub(super) struct Timeouts {
-    pub(super) connect: Option<Period>,
-    pub(super) response_header: Option<Period>,
-    pub(super) idle_stream: Option<Period>,
 }
 
 /// `[plugins]`

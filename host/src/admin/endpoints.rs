@@ -1,0 +1,72 @@
+//! `POST /api/endpoints/{endpoint}/{command}[?cluster=C]`: takes an endpoint out of the traffic, or puts it back. What is
+//! said here holds until it is taken back: edits of the configuration and rediscovery do not change it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::clusters;
+use super::problem::Problem;
+use super::server::Shared;
+use crate::cluster::{LiveCluster, Member};
+use crate::model::AdminState;
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    cluster: Option<String>,
+}
+
+/// `drain` sends nothing new and goes on checking, `disable` does neither; `undrain` and `enable` take either back.
+pub(super) async fn command(
+    State(shared): State<Shared>,
+    Path((endpoint, command)): Path<(String, String)>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, Problem> {
+    let state = match command.as_str() {
+        "drain" => AdminState::Draining,
+        "disable" => AdminState::Disabled,
+        "undrain" | "enable" => AdminState::Enabled,
+        other => {
+            let known = "drain, undrain, enable, disable";
+            return Err(Problem::not_found(format!("an endpoint cannot `{other}`; it can: {known}")));
+        }
+    };
+    let (live, member) = find(&shared, &endpoint, wanted.cluster.as_deref())?;
+    let gone = || Problem::not_found(format!("the endpoint `{endpoint}` has just left"));
+    if !live.command(&member.endpoint().spec.name, state) {
+        return Err(gone());
+    }
+    let roster = live.roster();
+    let member = roster.members().iter().find(|now| now.id() == member.id()).ok_or_else(gone)?;
+    Ok(Json(json!({ "cluster": live.name().as_str(), "endpoint": clusters::endpoint(member, Instant::now()) })))
+}
+
+/// The endpoint of that name or number; the cluster is needed only when several have one.
+fn find(shared: &Shared, wanted: &str, cluster: Option<&str>) -> Result<(Arc<LiveCluster>, Arc<Member>), Problem> {
+    let served = shared.served();
+    if let Some(cluster) = cluster.filter(|name| !served.clusters.contains_key(*name)) {
+        return Err(Problem::not_found(format!("no cluster is named `{cluster}`")));
+    }
+    let is_it =
+        |member: &&Arc<Member>| member.endpoint().spec.name.as_str() == wanted || member.id().to_string() == wanted;
+    let asked = served.clusters.iter().filter(|(name, _)| cluster.is_none_or(|wanted| name.as_str() == wanted));
+    let mut found: Vec<_> = asked
+        .filter_map(|(_, live)| {
+            let member = live.roster().members().iter().find(is_it).cloned()?;
+            Some((Arc::clone(live), member))
+        })
+        .collect();
+    match (found.pop(), found.as_slice()) {
+        (Some(found), []) => Ok(found),
+        (Some((last, _)), others) => {
+            let names = others.iter().map(|(live, _)| live.name().as_str()).chain([last.name().as_str()]);
+            let names = names.collect::<Vec<_>>().join(", ");
+            Err(Problem::bad_request(format!("`{wanted}` is in several clusters: say `?cluster=`, one of: {names}")))
+        }
+        (None, _) => Err(Problem::not_found(format!("no endpoint is named `{wanted}`"))),
+    }
+}

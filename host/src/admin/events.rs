@@ -1,0 +1,80 @@
+//! `GET /api/events`: what changed and why, oldest first. `GET /api/events/stream`: the same as it happens, as server-sent
+//! events; a listener that comes back with `Last-Event-ID` gets what it missed.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::stream::{self, Stream, StreamExt};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::server::Shared;
+use crate::model::EndpointName;
+use crate::observe::{Recorded, describe};
+
+/// What a question without a limit gets.
+const USUAL: usize = 100;
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    after: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// The newest events after a number, at most so many.
+pub(super) async fn events(State(shared): State<Shared>, Query(wanted): Query<Wanted>) -> Json<Value> {
+    let events = shared.events.after(wanted.after.unwrap_or(0), wanted.limit.unwrap_or(USUAL));
+    Json(json!({ "events": events.iter().map(|recorded| event(recorded)).collect::<Vec<_>>() }))
+}
+
+/// Every event from now on; those after `Last-Event-ID` or `?after=` first.
+pub(super) async fn stream(
+    State(shared): State<Shared>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let (before, live) = shared.events.follow(last_seen.or(wanted.after).unwrap_or(u64::MAX));
+    let events = stream::iter(before.into_iter().map(|recorded| sent(&recorded))).chain(stream::unfold(live, next));
+    Sse::new(events.map(Ok)).keep_alive(KeepAlive::default())
+}
+
+/// Waits for the next event.
+async fn next(mut live: Receiver<Arc<Recorded>>) -> Option<(Event, Receiver<Arc<Recorded>>)> {
+    let event = match live.recv().await {
+        Ok(recorded) => sent(&recorded),
+        Err(RecvError::Lagged(missed)) => {
+            Event::default().event("missed").data(json!({ "missed": missed }).to_string())
+        }
+        Err(RecvError::Closed) => return None,
+    };
+    Some((event, live))
+}
+
+fn sent(recorded: &Recorded) -> Event {
+    let (kind, _) = describe(&recorded.event.change);
+    Event::default().id(recorded.id.to_string()).event(kind).data(event(recorded).to_string())
+}
+
+fn event(recorded: &Recorded) -> Value {
+    let event = &recorded.event;
+    let (kind, between) = describe(&event.change);
+    let (from, to) = between.unzip();
+    json!({
+        "id": recorded.id,
+        "at": Timestamp::try_from(event.at).map(|at| at.to_string()).ok(),
+        "kind": kind,
+        "cluster": event.cluster.as_str(),
+        "endpoint": event.endpoint.as_ref().map(EndpointName::as_str),
+        "from": from,
+        "to": to,
+        "cause": event.cause,
+    })
+}

@@ -1,0 +1,94 @@
+//! Events: what changed by itself or by an operator's hand, and why. Whoever changes something tells; who listens is not
+//! their business.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::health::{AdminState, CircuitState, EndpointState};
+use super::names::{ClusterName, EndpointName, PluginName};
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// An endpoint came into its cluster.
+    Joined,
+    /// An endpoint is no longer named by any source: it finishes what it has.
+    Leaving,
+    /// An endpoint is gone.
+    Left,
+    /// What operators are shown of an endpoint.
+    State {
+        /// Before.
+        from: EndpointState,
+        /// Now.
+        to: EndpointState,
+    },
+    /// An endpoint's circuit.
+    Circuit {
+        /// Before.
+        from: CircuitState,
+        /// Now.
+        to: CircuitState,
+    },
+    /// An operator took an endpoint out, or put it back.
+    Admin(AdminState),
+    /// So few endpoints of a cluster are ready that its panic rule decides; or no longer.
+    Panic(bool),
+    /// A health policy failed, and the built-in one judges in its place; or it is back.
+    Policy {
+        /// Which.
+        plugin: PluginName,
+        /// Whether it judges.
+        judges: bool,
+    },
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: SystemTime,
+    /// In which cluster.
+    pub cluster: ClusterName,
+    /// Of which endpoint; none when it is about the cluster.
+    pub endpoint: Option<EndpointName>,
+    /// What.
+    pub change: Change,
+    /// Why: one line for the operator.
+    pub cause: String,
+}
+
+/// The way from whoever changes something to whoever keeps the events. Never waits.
+#[derive(Clone)]
+pub struct Events(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Events {
+    /// Tells a listener.
+    pub fn to(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    /// Tells nobody.
+    pub fn nowhere() -> Self {
+        Self::to(|_| {})
+    }
+
+    /// Tells of a change that happened now.
+    pub fn tell(
+        &self,
+        cluster: &ClusterName,
+        endpoint: Option<&EndpointName>,
+        change: Change,
+        cause: impl Into<String>,
+    ) {
+        let (cluster, endpoint) = (cluster.clone(), endpoint.cloned());
+        (self.0)(Event { at: SystemTime::now(), cluster, endpoint, change, cause: cause.into() });
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events")
+    }
+}

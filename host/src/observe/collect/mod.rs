@@ -1,0 +1,55 @@
+//! Gathers the metrics: reads what the other folders have counted and gives each figure its name. Names follow the
+//! conventions of Prometheus: `leverframe_`, base units, and labels whose values are bounded by the configuration.
+
+mod endpoints;
+mod plugins;
+mod traffic;
+
+use std::sync::Arc;
+
+use super::events::EventLog;
+use super::families::{Family, Kind, Value};
+use super::served::Served;
+use crate::plugin::{Registry, Shared};
+use crate::proxy::Snapshot;
+
+const MICROSECONDS: f64 = 1e6;
+const NANOSECONDS: f64 = 1e9;
+
+/// What tells a value from the others of its family.
+type Labels<'a> = &'a [(&'static str, &'a dyn ToString)];
+
+/// What is read.
+pub struct Sources<'a> {
+    /// What is being served.
+    pub served: &'a Served,
+    /// What the workers counted, together.
+    pub traffic: &'a Snapshot,
+    /// The plugins.
+    pub plugins: &'a Registry,
+    /// What the guests of each plugin count of their own.
+    pub shared: &'a [Arc<Shared>],
+    /// What changed.
+    pub events: &'a EventLog,
+}
+
+/// All metrics of this moment.
+pub fn collect(sources: &Sources<'_>) -> Vec<Family> {
+    let mut families = traffic::clusters(sources.traffic);
+    families.extend(traffic::listeners(sources.traffic));
+    families.extend(endpoints::load(sources.served));
+    families.extend(endpoints::health(sources.served));
+    families.extend(endpoints::transitions(sources.events));
+    families.extend(endpoints::checks(sources.served));
+    families.extend(plugins::strategies(sources.plugins));
+    families.extend(plugins::policies(sources.plugins));
+    families.extend(plugins::custom(sources.shared));
+    families.push(build());
+    families
+}
+
+fn build() -> Family {
+    let mut build = Family::new(Kind::Gauge, "leverframe_build_info", "The version that is running.");
+    build.push(&[("version", &env!("CARGO_PKG_VERSION"))], Value::Level(1.0));
+    build
+}
