@@ -9,7 +9,7 @@ mod ward;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::admin;
@@ -88,7 +88,9 @@ impl App {
             fleet.stop().await;
             anyhow::bail!(reason);
         }
+        let taken = fleet.taken();
         let fleet = Arc::new(Mutex::new(fleet));
+        background.spawn(attend(Arc::clone(&fleet), taken));
         let follower = Arc::clone(&fleet);
         background.spawn(reloader.run(move |config| apply(Arc::clone(&follower), config)));
         Ok(Self { fleet, served, background })
@@ -103,6 +105,13 @@ impl App {
     pub async fn stop(mut self) {
         self.background.shutdown().await;
         self.fleet.lock().await.stop().await;
+    }
+}
+
+async fn attend(fleet: Arc<Mutex<Fleet>>, taken: Arc<Notify>) {
+    loop {
+        taken.notified().await;
+        fleet.lock().await.attend();
     }
 }
 

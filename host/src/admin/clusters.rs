@@ -11,7 +11,7 @@ use crate::cluster::Member;
 use crate::config::{PolicySpec, StrategySpec};
 
 pub(super) async fn clusters(State(shared): State<Shared>) -> Json<Value> {
-    let assignments = shared.supervisor.assignments().await;
+    let assignments = shared.supervisor.assignments();
     let now = Instant::now();
     let served = shared.served();
     let clusters = served.clusters.iter().map(|(name, live)| {

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::asked::Asked;
 use super::clusters;
 use super::problem::Problem;
 use super::server::Shared;
 use crate::cluster::{LiveCluster, Member};
-use crate::model::AdminState;
+use crate::model::{AdminState, EndpointId, EndpointName};
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {
@@ -24,7 +25,7 @@ pub(super) struct Wanted {
 pub(super) async fn command(
     State(shared): State<Shared>,
     Path((endpoint, command)): Path<(String, String)>,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Value>, Problem> {
     let state = match command.as_str() {
         "drain" => AdminState::Draining,
@@ -37,12 +38,23 @@ pub(super) async fn command(
     };
     let (live, member) = find(&shared, &endpoint, wanted.cluster.as_deref())?;
     let gone = || Problem::not_found(format!("the endpoint `{endpoint}` has just left"));
-    if !live.command(&member.endpoint().spec.name, state) {
+    if !live.command(member.id(), state) {
         return Err(gone());
     }
+    if let Some(keeper) = shared.served().keepers.get(live.name()) {
+        // One that is put back need not wait for the next round to be checked.
+        keeper.look();
+    }
     let roster = live.roster();
-    let member = roster.members().iter().find(|now| now.id() == member.id()).ok_or_else(gone)?;
+    let member = roster.get(member.id()).ok_or_else(gone)?;
     Ok(Json(json!({ "cluster": live.name().as_str(), "endpoint": clusters::endpoint(member, Instant::now()) })))
+}
+
+/// One endpoint of a cluster: that of this name, or that of this number when none has such a name.
+fn named(live: &LiveCluster, wanted: &str) -> Option<Arc<Member>> {
+    let roster = live.roster();
+    let by_id = || wanted.parse().ok().and_then(|id| roster.get(EndpointId(id)));
+    EndpointName::new(wanted).ok().and_then(|name| roster.named(&name)).or_else(by_id).cloned()
 }
 
 /// The endpoint of that name or number; the cluster is needed only when several have one.
@@ -51,15 +63,8 @@ fn find(shared: &Shared, wanted: &str, cluster: Option<&str>) -> Result<(Arc<Liv
     if let Some(cluster) = cluster.filter(|name| !served.clusters.contains_key(*name)) {
         return Err(Problem::not_found(format!("no cluster is named `{cluster}`")));
     }
-    let is_it =
-        |member: &&Arc<Member>| member.endpoint().spec.name.as_str() == wanted || member.id().to_string() == wanted;
     let asked = served.clusters.iter().filter(|(name, _)| cluster.is_none_or(|wanted| name.as_str() == wanted));
-    let mut found: Vec<_> = asked
-        .filter_map(|(_, live)| {
-            let member = live.roster().members().iter().find(is_it).cloned()?;
-            Some((Arc::clone(live), member))
-        })
-        .collect();
+    let mut found: Vec<_> = asked.filter_map(|(_, live)| Some((Arc::clone(live), named(live, wanted)?))).collect();
     match (found.pop(), found.as_slice()) {
         (Some(found), []) => Ok(found),
         (Some((last, _)), others) => {

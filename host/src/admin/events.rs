@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream, StreamExt};
@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::asked::Asked;
 use super::server::Shared;
-use crate::model::EndpointName;
-use crate::observe::{Recorded, describe};
+use crate::model::{EndpointName, PluginName};
+use crate::observe::{Following, Recorded, describe, plugin_of};
 
 /// What a question without a limit gets.
 const USUAL: usize = 100;
@@ -29,7 +30,7 @@ pub(super) struct Wanted {
 }
 
 /// The newest events after a number, at most so many.
-pub(super) async fn events(State(shared): State<Shared>, Query(wanted): Query<Wanted>) -> Json<Value> {
+pub(super) async fn events(State(shared): State<Shared>, Asked(wanted): Asked<Wanted>) -> Json<Value> {
     let events = shared.events.after(wanted.after.unwrap_or(0), wanted.limit.unwrap_or(USUAL));
     Json(json!({ "events": events.iter().map(|recorded| event(recorded)).collect::<Vec<_>>() }))
 }
@@ -37,12 +38,14 @@ pub(super) async fn events(State(shared): State<Shared>, Query(wanted): Query<Wa
 /// Every event from now on; those after `Last-Event-ID` or `?after=` first.
 pub(super) async fn stream(
     State(shared): State<Shared>,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let (before, live) = shared.events.follow(last_seen.or(wanted.after).unwrap_or(u64::MAX));
-    let events = stream::iter(before.into_iter().map(|recorded| sent(&recorded))).chain(stream::unfold(live, next));
+    let Following { before, lost_some, live } = shared.events.follow(last_seen.or(wanted.after));
+    let first = lost_some.then(|| missed(None));
+    let before = first.into_iter().chain(before.iter().map(|recorded| sent(recorded))).collect::<Vec<_>>();
+    let events = stream::iter(before).chain(stream::unfold(live, next));
     Sse::new(events.map(Ok)).keep_alive(KeepAlive::default())
 }
 
@@ -56,6 +59,11 @@ async fn next(mut live: Receiver<Arc<Recorded>>) -> Option<(Event, Receiver<Arc<
         Err(RecvError::Closed) => return None,
     };
     Some((event, live))
+}
+
+/// Says that some are missing, and how many where that is known.
+fn missed(count: Option<u64>) -> Event {
+    Event::default().event("missed").data(json!({ "missed": count }).to_string())
 }
 
 fn sent(recorded: &Recorded) -> Event {
@@ -73,6 +81,7 @@ fn event(recorded: &Recorded) -> Value {
         "kind": kind,
         "cluster": event.cluster.as_str(),
         "endpoint": event.endpoint.as_ref().map(EndpointName::as_str),
+        "plugin": plugin_of(&event.change).map(PluginName::as_str),
         "from": from,
         "to": to,
         "cause": event.cause,

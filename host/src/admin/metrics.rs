@@ -1,11 +1,12 @@
 //! `GET /metrics`: all figures, as text for Prometheus or as JSON for everyone else.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::asked::Asked;
 use super::problem::Problem;
 use super::server::Shared;
 use crate::observe::{PROMETHEUS_TYPE, Sources, collect, to_json, to_prometheus};
@@ -18,7 +19,7 @@ pub(super) struct Wanted {
 /// JSON when the query says `format=json`, or when it says nothing and `Accept` asks for JSON.
 pub(super) async fn metrics(
     State(shared): State<Shared>,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
@@ -30,7 +31,7 @@ pub(super) async fn metrics(
         }
         None => accept.contains("application/json"),
     };
-    let (served, traffic, guests) = (shared.served(), shared.traffic(), shared.supervisor.shared().await);
+    let (served, traffic, guests) = (shared.served(), shared.traffic(), shared.supervisor.shared());
     let plugins = shared.supervisor.registry();
     let families =
         collect(&Sources { served: &served, traffic: &traffic, plugins, shared: &guests, events: &shared.events });

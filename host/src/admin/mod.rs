@@ -1,11 +1,13 @@
 //! The admin API: what operators ask and tell. Reads snapshots and gives commands to the other folders; holds no state of
 //! its own. Bound to its own address, on the control runtime, so that traffic does not stand in its way.
 
+mod asked;
 mod clusters;
 mod endpoints;
 mod events;
 mod health;
 mod metrics;
+mod origin;
 mod plugins;
 mod problem;
 mod server;

@@ -11,7 +11,7 @@ use crate::plugin::{PluginEntry, Refusal, Version, World};
 use crate::routing::{PICK_TIME_BOUNDS_NS, SeatReading};
 
 pub(super) async fn plugins(State(shared): State<Shared>) -> Json<Value> {
-    let (assignments, policies) = (shared.supervisor.assignments().await, shared.supervisor.policies().await);
+    let (assignments, policies) = (shared.supervisor.assignments(), shared.supervisor.policies());
     let used_by = |name: &PluginName| {
         let chooses = assignments.iter().filter(|(_, spec)| spec.plugin == *name).map(|(cluster, _)| cluster);
         let judges = policies.iter().filter(|(_, specs)| specs.iter().any(|spec| spec.plugin == *name));

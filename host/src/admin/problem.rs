@@ -23,6 +23,11 @@ impl Problem {
         Self { status: StatusCode::BAD_REQUEST, detail: detail.into() }
     }
 
+    /// It is not for the one who asks.
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::FORBIDDEN, detail: detail.into() }
+    }
+
     /// The request is understood, but what it asks for does not work out.
     pub(super) fn unprocessable(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail: detail.into() }

@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use axum::Router;
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 use tokio::sync::{oneshot, watch};
 
-use super::{clusters, endpoints, events, health, metrics, plugins, problem, strategy};
+use super::{clusters, endpoints, events, health, metrics, origin, plugins, problem, strategy};
 use crate::config::ReloadStatus;
 use crate::observe::{EventLog, Served};
 use crate::plugin::Supervisor;
@@ -119,5 +119,6 @@ fn routes(shared: Shared) -> Router {
         .route("/strategy", post(strategy::switch))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn(origin::check))
         .with_state(shared)
 }

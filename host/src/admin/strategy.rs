@@ -3,10 +3,11 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::asked::Asked;
 use super::clusters;
 use super::problem::Problem;
 use super::server::Shared;
@@ -23,7 +24,7 @@ pub(super) struct Wanted {
 /// Switches one cluster, or every cluster when none is named: all of them, or none.
 pub(super) async fn switch(
     State(shared): State<Shared>,
-    Query(wanted): Query<Wanted>,
+    Asked(wanted): Asked<Wanted>,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     let name = wanted.strategy.ok_or_else(|| Problem::bad_request("say which: `?strategy=NAME`"))?;

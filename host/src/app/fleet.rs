@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
 
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::ports::Ports;
 use super::ward::{Tell, Ward};
@@ -35,6 +34,9 @@ pub(super) struct Fleet {
     tell: Tell,
     publish: watch::Sender<Arc<Served>>,
     admin: admin::Shared,
+    /// Where the admin API is.
+    admin_address: Option<SocketAddr>,
+    /// None, too, while the process that comes next answers there.
     admin_server: Option<admin::Server>,
 }
 
@@ -83,6 +85,7 @@ impl Fleet {
             tell,
             publish,
             admin,
+            admin_address: None,
             admin_server: None,
         }
     }
@@ -122,13 +125,14 @@ impl Fleet {
         self.listeners = listeners;
         self.keep(wards);
         let listeners = self.listeners.iter().map(|(name, bound)| (name.clone(), bound.address)).collect();
-        let address = match &admin {
-            Some(bound) => bound.as_ref().map(admin::Bound::address),
-            None => self.admin_server.as_ref().map(admin::Server::address),
-        };
+        if let Some(bound) = &admin {
+            self.admin_address = bound.as_ref().map(admin::Bound::address);
+        }
+        let address = self.admin_address;
         let clusters = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.live))).collect();
         let keepers = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.keeper))).collect();
         self.publish.send_replace(Arc::new(Served { config, clusters, keepers, listeners, admin: address }));
+        self.ports.relieve();
         // Only now, so that it never answers from what is not served yet.
         if let Some(bound) = admin {
             let server = bound.map(|bound| bound.serve(self.admin.clone()));
@@ -144,9 +148,7 @@ impl Fleet {
         let limit = self.publish.borrow().config.shutdown_timeout;
         self.admin.draining.store(true, Relaxed);
         // Operators ask the process that goes on; where there is none, this one says how it ends.
-        if let Some(server) = self.admin_server.take_if(|server| self.ports.is_taken(server.address())) {
-            server.stop();
-        }
+        self.attend();
         // Workers that close their sockets must be the last of this process that hold them.
         self.ports.give_up(|_| true).await;
         join_all(self.workers.drain(..).map(|worker| worker.shutdown(limit))).await;
@@ -155,12 +157,33 @@ impl Fleet {
         }
     }
 
+    /// Leaves the admin API to the process that comes next for as long as that one serves: of two that answer at the same
+    /// address, an operator would not know to which one spoke.
+    pub(super) fn attend(&mut self) {
+        let Some(address) = self.admin_address else { return };
+        match (self.ports.is_taken(address), self.admin_server.take()) {
+            (true, Some(server)) => {
+                tracing::info!(%address, "the next process has the admin API");
+                server.stop();
+            }
+            (false, None) => {
+                let bound = self.ports.socket(address).map(|socket| admin::Bound::open(address, Some(socket)));
+                self.admin_server = bound.and_then(Result::ok).map(|bound| bound.serve(self.admin.clone()));
+            }
+            (_, server) => self.admin_server = server,
+        }
+    }
+
+    /// Wakes when it is time to attend.
+    pub(super) fn taken(&self) -> Arc<Notify> {
+        Arc::clone(self.ports.taken())
+    }
+
     /// Keeps these, and of those that are no more what one of the same name would go on with.
     fn keep(&mut self, wards: BTreeMap<ClusterName, Ward>) {
         for (name, ward) in std::mem::replace(&mut self.wards, wards) {
             if !self.wards.contains_key(&name) {
-                // No worker routes to it any more.
-                ward.live.update(&[], Instant::now());
+                // No worker routes to it any more. Its endpoints stay, for requests that wait or are sent again.
                 self.gone.insert(name, ward.live);
             }
         }
@@ -190,7 +213,8 @@ impl Fleet {
                 policies.insert(name.clone(), made);
             }
             let ward = self.wards.get(name).cloned();
-            let ward = ward.unwrap_or_else(|| Ward::new(cluster, self.gone.get(name).cloned(), &self.tell));
+            let ward = ward
+                .unwrap_or_else(|| Ward::new(cluster, self.gone.get(name).cloned(), self.ports.files(), &self.tell));
             wards.insert(name.clone(), ward);
         }
         let serves = !before.clusters.is_empty();
@@ -216,7 +240,7 @@ impl Fleet {
     ) {
         let address = match admin {
             Some(bound) => bound.as_ref().map(admin::Bound::address),
-            None => self.admin_server.as_ref().map(admin::Server::address),
+            None => self.admin_address,
         };
         let is_gone = |held| Some(held) != address && !listeners.values().any(|bound| bound.address == held);
         self.ports.give_up(is_gone).await;
@@ -235,8 +259,7 @@ impl Fleet {
         let (mut listeners, mut sockets) = (BTreeMap::new(), BTreeMap::new());
         for listener in &config.listeners {
             let (name, address) = (&listener.name, listener.address);
-            let kept = self.listeners.get(name).filter(|bound| bound.wanted == address).cloned();
-            let bound = match kept {
+            let bound = match self.kept(name, address).cloned() {
                 Some(bound) => bound,
                 None => {
                     let failed = |why| format!("listener.{name}: {address} cannot be opened: {why}");
@@ -251,6 +274,16 @@ impl Fleet {
             listeners.insert(name.clone(), bound);
         }
         Ok((listeners, sockets))
+    }
+
+    /// What is open for a listener already. By its address, so that another name costs no connection; a port that the
+    /// kernel chose belongs to the name.
+    fn kept(&self, name: &ListenerName, address: SocketAddr) -> Option<&Bound> {
+        let is_there = |bound: &&Bound| bound.wanted == address;
+        match address.port() {
+            0 => self.listeners.get(name).filter(is_there),
+            _ => self.listeners.values().find(is_there),
+        }
     }
 }
 

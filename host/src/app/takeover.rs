@@ -6,17 +6,20 @@
 //! holder. To bind anew beside the older process (`SO_REUSEPORT`) would not do: each has queues of its own then, and a
 //! closed socket resets what is in its queue.
 //!
+//! The connection over which the sockets came stays open: the next process says on it that it serves, and its end is the
+//! end of that process. So the one before knows whether there is another to which to leave what only one should answer.
+//!
 //! The names are abstract ones (`unix(7)`): they belong to the network namespace, as the ports do, and are gone with the
 //! process. Sockets are passed only among processes of one user, as with `SO_REUSEPORT`.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{self as unix, UnixStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rustix::net::{
@@ -24,8 +27,10 @@ use rustix::net::{
     recvmsg, sendmsg, sockopt,
 };
 use socket2::SockRef;
+use tokio::io::AsyncReadExt;
 use tokio::net::UnixListener;
-use tokio::task::JoinHandle;
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
 use crate::proxy;
 
@@ -44,6 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What follows a batch.
 const MORE: u8 = 1;
 const LAST: u8 = 0;
+/// What the next process says when it serves.
+const SERVES: [u8; 1] = [2];
 
 fn name(address: SocketAddr) -> io::Result<unix::SocketAddr> {
     unix::SocketAddr::from_abstract_name(format!("leverframe/{address}"))
@@ -53,27 +60,81 @@ fn name(address: SocketAddr) -> io::Result<unix::SocketAddr> {
 #[derive(Debug)]
 pub(super) struct Offer {
     task: JoinHandle<()>,
-    taken: Arc<AtomicBool>,
+    sockets: Arc<[OwnedFd]>,
+    taken: Taken,
+}
+
+/// The processes that serve on sockets that this one offered.
+#[derive(Clone, Debug)]
+struct Taken {
+    count: Arc<AtomicUsize>,
+    changed: Arc<Notify>,
+}
+
+/// One of them; ends on drop.
+struct Serving(Taken);
+
+impl Taken {
+    fn enter(&self) -> Serving {
+        self.count.fetch_add(1, Relaxed);
+        self.changed.notify_one();
+        Serving(self.clone())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Relaxed);
+        self.0.changed.notify_one();
+    }
+}
+
+/// The sockets of an address that were taken over.
+#[derive(Debug)]
+pub(super) struct TakenOver {
+    pub(super) sockets: Vec<TcpListener>,
+    pub(super) from: Predecessor,
+}
+
+/// The process before, for as long as it need not serve by itself.
+#[derive(Debug)]
+pub(super) struct Predecessor(UnixStream);
+
+impl Predecessor {
+    /// This process serves, until this is dropped.
+    pub(super) fn relieve(&mut self) {
+        // One that has ended already need not know.
+        let _ = self.0.write_all(&SERVES);
+    }
 }
 
 impl Offer {
-    /// Offers the sockets of an address.
+    /// Offers the sockets of an address. `changed` is notified when `is_taken` changes.
     ///
     /// # Errors
     ///
     /// When there are no file descriptors left for that.
-    pub(super) fn new<'a, S: AsFd + 'a>(address: SocketAddr, sockets: impl Iterator<Item = &'a S>) -> io::Result<Self> {
+    pub(super) fn new<'a, S: AsFd + 'a>(
+        address: SocketAddr,
+        sockets: impl Iterator<Item = &'a S>,
+        changed: &Arc<Notify>,
+    ) -> io::Result<Self> {
         let own = |socket: &S| socket.as_fd().try_clone_to_owned();
-        let sockets = sockets.map(own).collect::<io::Result<Vec<_>>>()?;
-        let taken = Arc::new(AtomicBool::new(false));
-        let tells = Arc::clone(&taken);
+        let sockets: Arc<[_]> = sockets.map(own).collect::<io::Result<Vec<_>>>()?.into();
+        let taken = Taken { count: Arc::default(), changed: Arc::clone(changed) };
+        let offered = (Arc::clone(&sockets), taken.clone());
         let task = tokio::spawn(async move {
             // Without the name this process serves all the same; it cannot be taken over from.
-            if let Err(error) = offer(address, sockets, tells).await {
+            if let Err(error) = offer(address, &offered.0, &offered.1).await {
                 tracing::warn!(%address, %error, "another process could not take over from this one");
             }
         });
-        Ok(Self { task, taken })
+        Ok(Self { task, sockets, taken })
+    }
+
+    /// One of the sockets, once more.
+    pub(super) fn socket(&self) -> Option<TcpListener> {
+        Some(self.sockets.first()?.try_clone().ok()?.into())
     }
 
     /// Gives up the hold on the sockets; when this returns, it is given up.
@@ -83,9 +144,9 @@ impl Offer {
         let _ = (&mut self.task).await;
     }
 
-    /// Whether another process has the sockets too.
+    /// Whether another process serves on the sockets, too.
     pub(super) fn is_taken(&self) -> bool {
-        self.taken.load(Relaxed)
+        self.taken.count.load(Relaxed) > 0
     }
 }
 
@@ -95,7 +156,7 @@ impl Drop for Offer {
     }
 }
 
-async fn offer(address: SocketAddr, sockets: Vec<OwnedFd>, taken: Arc<AtomicBool>) -> io::Result<()> {
+async fn offer(address: SocketAddr, sockets: &[OwnedFd], taken: &Taken) -> io::Result<()> {
     let listener = loop {
         match unix::UnixListener::bind_addr(&name(address)?) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(NAME_TAKEN_PAUSE).await,
@@ -104,15 +165,28 @@ async fn offer(address: SocketAddr, sockets: Vec<OwnedFd>, taken: Arc<AtomicBool
     };
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
+    let mut successors = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
-        match is_same_user(&stream).and_then(|()| give(&stream, &sockets)) {
+        while successors.try_join_next().is_some() {}
+        match is_same_user(&stream).and_then(|()| give(&stream, sockets)) {
             Ok(()) => {
-                taken.store(true, Relaxed);
                 tracing::info!(%address, "another process takes over");
+                successors.spawn(follow(stream, taken.clone()));
             }
             Err(error) => tracing::warn!(%address, %error, "another process could not take over"),
         }
+    }
+}
+
+/// Follows the process that has the sockets until its end.
+async fn follow(mut stream: tokio::net::UnixStream, taken: Taken) {
+    let mut said = [0];
+    // It may end before it ever serves.
+    if stream.read_exact(&mut said).await.is_ok() && said == SERVES {
+        let _serving = taken.enter();
+        // Nothing more is said: this is its end.
+        let _ = stream.read(&mut said).await;
     }
 }
 
@@ -121,10 +195,11 @@ async fn offer(address: SocketAddr, sockets: Vec<OwnedFd>, taken: Arc<AtomicBool
 /// # Errors
 ///
 /// When what is offered is not what it should be.
-pub(super) async fn take(address: SocketAddr) -> io::Result<Option<Vec<TcpListener>>> {
+pub(super) async fn take(address: SocketAddr) -> io::Result<Option<TakenOver>> {
     let start = Instant::now();
     loop {
-        let taken = take_now(address)?;
+        // Off the runtime: the other process may take its time.
+        let taken = spawn_blocking(move || take_now(address)).await.map_err(io::Error::other)??;
         if taken.is_some() || proxy::probe(address).is_ok() || start.elapsed() > NAMELESS {
             return Ok(taken);
         }
@@ -132,7 +207,7 @@ pub(super) async fn take(address: SocketAddr) -> io::Result<Option<Vec<TcpListen
     }
 }
 
-fn take_now(address: SocketAddr) -> io::Result<Option<Vec<TcpListener>>> {
+fn take_now(address: SocketAddr) -> io::Result<Option<TakenOver>> {
     let stream = match UnixStream::connect_addr(&name(address)?) {
         Ok(stream) => stream,
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
@@ -147,7 +222,7 @@ fn take_now(address: SocketAddr) -> io::Result<Option<Vec<TcpListener>>> {
         }
     }
     tracing::info!(%address, sockets = sockets.len(), "taken over from another process");
-    Ok(Some(sockets))
+    Ok(Some(TakenOver { sockets, from: Predecessor(stream) }))
 }
 
 /// Both sides ask: one gives its clients away, the other trusts what it is given.
@@ -205,25 +280,42 @@ mod tests {
         (first.local_addr().unwrap(), std::iter::once(first).chain(clones).collect())
     }
 
+    fn offer(address: SocketAddr, sockets: &[TcpListener]) -> Offer {
+        Offer::new(address, sockets.iter(), &Arc::default()).unwrap()
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_waits_in_the_queue_survives_the_process_before() {
         let (address, sockets) = listening(1);
-        let offer = Offer::new(address, sockets.iter()).unwrap();
+        let offer = offer(address, &sockets);
         let waits = std::net::TcpStream::connect(address).unwrap();
         let next = take(address).await.unwrap().unwrap();
-        while !offer.is_taken() {
-            tokio::task::yield_now().await;
-        }
         drop((offer, sockets));
-        let (accepted, _) = next[0].accept().unwrap();
+        let (accepted, _) = next.sockets[0].accept().unwrap();
         assert_eq!(accepted.peer_addr().unwrap(), waits.local_addr().unwrap());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn more_than_one_message_holds_are_passed_too() {
         let (address, sockets) = listening(300);
-        let _offer = Offer::new(address, sockets.iter()).unwrap();
-        assert_eq!(take(address).await.unwrap().unwrap().len(), 300);
+        let _offer = offer(address, &sockets);
+        assert_eq!(take(address).await.unwrap().unwrap().sockets.len(), 300);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn it_is_taken_for_as_long_as_the_next_process_serves_and_not_before() {
+        let (address, sockets) = listening(1);
+        let changed = Arc::new(Notify::new());
+        let offer = Offer::new(address, sockets.iter(), &changed).unwrap();
+        drop(take(address).await.unwrap().unwrap());
+        let mut next = take(address).await.unwrap().unwrap();
+        assert!(!offer.is_taken(), "the first ended before it served, the second does not serve yet");
+        next.from.relieve();
+        changed.notified().await;
+        assert!(offer.is_taken());
+        drop(next);
+        changed.notified().await;
+        assert!(!offer.is_taken());
     }
 
     #[tokio::test]
@@ -237,7 +329,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_listens_elsewhere_is_not_taken() {
         let ((wanted, _free), (_, sockets)) = (listening(1), listening(1));
-        let _offer = Offer::new(wanted, sockets.iter()).unwrap();
+        let _offer = offer(wanted, &sockets);
         assert_eq!(take(wanted).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

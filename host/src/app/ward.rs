@@ -1,7 +1,7 @@
 //! A ward: all that the control side keeps of one cluster while it is configured. Its parts know nothing of each other;
 //! here they are put together.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{Notify, mpsc};
@@ -11,7 +11,7 @@ use crate::cluster::{CapacityLimits, LiveCluster};
 use crate::config;
 use crate::health::{Breakers, Keeper, Panel, PolicyLost, PolicySeat, Watched};
 use crate::model::{Catalog, CircuitState, ClusterName, EndpointId, Events};
-use crate::proxy::ClusterShared;
+use crate::proxy::{ClusterShared, FileBudget};
 
 /// Whom a ward tells.
 #[derive(Clone)]
@@ -30,21 +30,27 @@ pub(super) struct Ward {
     pub(super) panel: Arc<Panel>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) shared: Arc<ClusterShared>,
+    breakers: Arc<CircuitsOf>,
 }
 
 impl Ward {
-    /// The parts of a cluster that has no endpoints yet. `live` is what is left of an earlier cluster of that name.
-    pub(super) fn new(config: &config::Cluster, live: Option<Arc<LiveCluster>>, tell: &Tell) -> Self {
+    /// The parts of a cluster that follows no catalog yet. `live` is that of an earlier cluster of its name.
+    pub(super) fn new(
+        config: &config::Cluster,
+        live: Option<Arc<LiveCluster>>,
+        files: &FileBudget,
+        tell: &Tell,
+    ) -> Self {
         let name = || config.name.clone();
         let live = live.unwrap_or_else(|| Arc::new(LiveCluster::new(name(), tell.events.clone())));
         // While it was away nobody looked after those that left with it.
         live.reap(Instant::now());
         let circuits = Arc::new(Circuits::new(name(), config.circuit.clone(), tell.events.clone()));
         let panel = Arc::new(Panel::new(name(), tell.lost.clone(), tell.events.clone()));
-        let breakers = Arc::new(CircuitsOf(Arc::clone(&circuits)));
-        let watched = Watched { live: Arc::clone(&live), panel: Arc::clone(&panel), breakers };
+        let breakers = Arc::new(CircuitsOf { circuits: Arc::clone(&circuits), following: Mutex::new(()) });
+        let watched = Watched { live: Arc::clone(&live), panel: Arc::clone(&panel), breakers: breakers.clone() };
         let keeper = Arc::new(Keeper::start(watched, &config.health));
-        Self { live, circuits, panel, keeper, shared: Arc::default() }
+        Self { live, circuits, panel, keeper, shared: Arc::new(ClusterShared::within(files)), breakers }
     }
 
     /// Goes by a configuration from here on. `policies` are new ones for the panel, when those are to change.
@@ -72,9 +78,7 @@ impl Ward {
     /// Takes over the endpoints that the catalog names.
     fn follow(&self, catalog: &Catalog) {
         self.live.update(catalog.endpoints(self.name()), Instant::now());
-        let roster = self.live.roster();
-        let members = roster.members().iter().map(|member| (member.id(), member.endpoint().spec.name.clone()));
-        self.circuits.follow(&members.collect::<Vec<_>>());
+        self.breakers.follow(&self.live);
         self.keeper.look();
     }
 
@@ -84,18 +88,29 @@ impl Ward {
 }
 
 /// The circuits, as health sees them.
-struct CircuitsOf(Arc<Circuits>);
+struct CircuitsOf {
+    circuits: Arc<Circuits>,
+    /// Held from reading a roster until its circuits are there: of two that follow, the later roster is the last.
+    following: Mutex<()>,
+}
 
 impl Breakers for CircuitsOf {
     fn state(&self, endpoint: EndpointId) -> CircuitState {
-        self.0.state(endpoint)
+        self.circuits.state(endpoint)
+    }
+
+    fn follow(&self, live: &LiveCluster) {
+        let _following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let roster = live.roster();
+        let members = roster.members().iter().map(|member| (member.id(), member.endpoint().spec.name.clone()));
+        self.circuits.follow(&members.collect::<Vec<_>>());
     }
 
     fn tick(&self, now: Instant) {
-        self.0.tick(now);
+        self.circuits.tick(now);
     }
 
     fn changed(&self) -> &Notify {
-        self.0.changed()
+        self.circuits.changed()
     }
 }

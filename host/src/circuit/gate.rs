@@ -199,6 +199,12 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// Whether it is that of a trial, for which others wait.
+    pub fn is_trial(&self) -> bool {
+        let word = self.gate.word();
+        word.epoch() == self.epoch && word.mode() == Mode::HalfOpen
+    }
+
     /// The request succeeded.
     pub fn succeeded(mut self, now: Instant) {
         self.settled = true;

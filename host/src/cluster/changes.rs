@@ -26,8 +26,11 @@ pub(super) fn changes(before: &Roster, after: &Roster) -> Vec<Told> {
         }
     }
     if before.panics() != after.panics() {
-        let (ready, all) = after.share();
-        told.push((None, Change::Panic(after.panics()), format!("{ready} of {all} endpoints in service are ready")));
+        let cause = match after.share() {
+            (_, 0) => "no endpoint in service has passed a check yet".to_owned(),
+            (ready, all) => format!("{ready} of {all} endpoints in service are ready, those not checked yet left out"),
+        };
+        told.push((None, Change::Panic(after.panics()), cause));
     }
     told
 }

@@ -1,6 +1,7 @@
 //! Response times of one endpoint, sorted into buckets: atomics that workers count into, and the counts that the control
 //! side takes the difference of. Four buckets to each doubling, so a quantile is off by a fifth at most.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -74,6 +75,14 @@ impl Latencies {
             below += count;
         }
         None
+    }
+}
+
+impl AddAssign<&Self> for Latencies {
+    fn add_assign(&mut self, other: &Self) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count = count.wrapping_add(more);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! its policies, an operator) does so under one lock, which readers never take; each change is told as events.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
@@ -42,7 +42,7 @@ struct Ledger {
     /// What operators asked for, as long as it is not the usual.
     admin: BTreeMap<(EndpointName, Address), AdminState>,
     left_at: BTreeMap<EndpointId, Instant>,
-    /// Who was ready when no panic was on.
+    /// Who was ready when no panic was on, ordered by id.
     last_good: Vec<EndpointId>,
 }
 
@@ -110,16 +110,16 @@ impl LiveCluster {
         });
     }
 
-    /// Does what an operator asks of an endpoint; false when there is none of that name. It holds until the operator
-    /// takes it back, also when the endpoint leaves and comes again.
-    pub fn command(&self, name: &EndpointName, admin: AdminState) -> bool {
+    /// Does what an operator asks of an endpoint; false when there is none of that id. It holds until the operator takes
+    /// it back, also when the endpoint leaves and comes again, as another member of the same name and address.
+    pub fn command(&self, id: EndpointId, admin: AdminState) -> bool {
         let mut found = false;
         self.change(|roster, ledger| {
             let mut members = roster.members().to_vec();
-            let Some(id) = roster.named(name).map(|member| member.id()) else { return members };
-            found = true;
             for member in members.iter_mut().filter(|member| member.id() == id) {
-                let identity = (name.clone(), member.endpoint().spec.address.clone());
+                found = true;
+                let spec = &member.endpoint().spec;
+                let identity = (spec.name.clone(), spec.address.clone());
                 match admin {
                     AdminState::Enabled => ledger.admin.remove(&identity),
                     AdminState::Draining | AdminState::Disabled => ledger.admin.insert(identity, admin),
@@ -133,8 +133,12 @@ impl LiveCluster {
         found
     }
 
-    /// Lets go of those that left and have finished what they had, or had the time to.
-    pub fn reap(&self, now: Instant) {
+    /// Lets go of those that left and have finished what they had, or had the time to; tells whether anybody went. Costs
+    /// next to nothing when nobody is leaving.
+    pub fn reap(&self, now: Instant) -> bool {
+        if self.ledger().left_at.is_empty() {
+            return false;
+        }
         self.change(|roster, ledger| {
             let timeout = ledger.rules.drain_timeout;
             let may_go = |member: &Member| match ledger.left_at.get(&member.id()) {
@@ -144,13 +148,12 @@ impl LiveCluster {
             let members: Vec<_> = roster.members().iter().filter(|member| !may_go(member)).cloned().collect();
             ledger.left_at.retain(|id, _| members.binary_search_by_key(id, |member| member.id()).is_ok());
             members
-        });
+        })
     }
 
     /// One change of the members, from the roster of this moment to the next; tells whether there was one.
     fn change(&self, edit: impl FnOnce(&Roster, &mut Ledger) -> Vec<Arc<Member>>) -> bool {
-        // Each edit leaves the ledger sound, so one that panicked does not close it to the others.
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ledger = self.ledger();
         let before = self.roster.load_full();
         let members = edit(&before, &mut ledger);
         let Some(after) = before.followed_by(members, ledger.rules.panic, &ledger.last_good) else { return false };
@@ -164,5 +167,10 @@ impl LiveCluster {
             self.events.tell(&self.name, endpoint.as_ref(), change, cause);
         }
         true
+    }
+
+    /// Each edit leaves the ledger sound, so one that panicked does not close it to the others.
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

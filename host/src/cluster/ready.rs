@@ -15,30 +15,35 @@ const MAX_WEIGHT: u32 = u16::MAX as u32;
 pub(super) struct Chosen {
     /// For each standing, whether it may be.
     pub(super) chosen: Vec<bool>,
-    /// How many are ready, of how many that are in service.
+    /// How many are ready, of how many in service that are known to have been sound once.
     pub(super) ready: (usize, usize),
     /// Whether the panic rule decided.
     pub(super) panics: bool,
 }
 
-/// Who may be chosen under a panic rule, when those of `last_good` were ready before it held.
+/// Who may be chosen under a panic rule, when those of `last_good`, ordered by id, were ready before it held. Who never
+/// passed a check bears no load yet: however many join, that is no emergency, and they serve only where nobody else can.
 pub(super) fn choose(standings: &[(EndpointId, &Standing)], rule: PanicRule, last_good: &[EndpointId]) -> Chosen {
     let count = |wanted: fn(&Standing) -> bool| standings.iter().filter(|(_, standing)| wanted(standing)).count();
-    let (ready, in_service) = (count(Standing::is_ready), count(Standing::is_in_service));
-    let too_few = ready == 0 || ready * 100 < usize::from(rule.below_percent) * in_service;
+    let ready = count(Standing::is_ready);
+    let proven = count(|standing| standing.is_in_service() && standing.checked);
+    let too_few = ready == 0 || ready * 100 < usize::from(rule.below_percent) * proven;
     // Where operators took everybody out, that is their will and no emergency.
-    let panics = in_service > 0 && too_few;
+    let panics = too_few && count(Standing::is_in_service) > 0;
+    let unproven_may = count(|standing| standing.is_admissible() && standing.checked) == 0;
+    let admissible = |standing: &Standing| standing.is_admissible() && (standing.checked || unproven_may);
     // Before anybody was ready, as at a start, and after all of them are gone, nobody is known to be better than another.
-    let known_good = standings.iter().any(|(id, standing)| standing.is_in_service() && last_good.contains(id));
+    let was_good = |id: &EndpointId| last_good.binary_search(id).is_ok();
+    let known_good = standings.iter().any(|(id, standing)| standing.is_in_service() && was_good(id));
     let may = |(id, standing): &(EndpointId, &Standing)| match rule.choose {
         _ if !panics => standing.is_ready(),
         PanicChoice::None => false,
-        PanicChoice::All => standing.is_admissible(),
-        PanicChoice::LastGood if !known_good => standing.is_admissible(),
+        PanicChoice::All => admissible(standing),
+        PanicChoice::LastGood if !known_good => admissible(standing),
         // Who is ready now is at least as good.
-        PanicChoice::LastGood => standing.is_ready() || (standing.is_admissible() && last_good.contains(id)),
+        PanicChoice::LastGood => standing.is_ready() || (standing.is_admissible() && was_good(id)),
     };
-    Chosen { chosen: standings.iter().map(may).collect(), ready: (ready, in_service), panics }
+    Chosen { chosen: standings.iter().map(may).collect(), ready: (ready, proven), panics }
 }
 
 /// The weights of members, with those made smaller that have only a part of theirs. Without one the weights are as given;
@@ -66,6 +71,7 @@ fn steps(standing: &Standing) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Instant;
 
     use PanicChoice::{All, LastGood, None};
@@ -97,7 +103,8 @@ mod tests {
 
     fn chosen(standings: &[Standing], rule: (u8, PanicChoice), last_good: &[u32]) -> (Vec<usize>, bool) {
         let numbered: Vec<_> = (0..).map(EndpointId).zip(standings).collect();
-        let last_good: Vec<_> = last_good.iter().copied().map(EndpointId).collect();
+        let last_good: Vec<_> =
+            last_good.iter().copied().map(EndpointId).collect::<BTreeSet<_>>().into_iter().collect();
         let rule = PanicRule { below_percent: rule.0, choose: rule.1 };
         let chosen = choose(&numbered, rule, &last_good);
         let at = chosen.chosen.iter().enumerate().filter(|(_, chosen)| **chosen).map(|(at, _)| at).collect();
@@ -120,11 +127,26 @@ mod tests {
 
     #[test]
     fn with_nobody_ready_it_holds_whatever_the_share() {
-        let unchecked = Standing { checked: false, ..ok() };
-        assert_eq!(chosen(&[unchecked.clone(), failed()], (0, All), &[]), (vec![0, 1], true));
-        assert_eq!(chosen(&[unchecked.clone(), failed()], (0, LastGood), &[]), (vec![0, 1], true), "at a start");
-        assert_eq!(chosen(&[unchecked.clone(), failed()], (0, LastGood), &[1]), (vec![1], true));
-        assert_eq!(chosen(&[unchecked, failed()], (0, LastGood), &[7]), (vec![0, 1], true), "those are gone");
+        let both = [failed(), failed()];
+        assert_eq!(chosen(&both, (0, All), &[]), (vec![0, 1], true));
+        assert_eq!(chosen(&both, (0, LastGood), &[]), (vec![0, 1], true), "at a start");
+        assert_eq!(chosen(&both, (0, LastGood), &[1]), (vec![1], true));
+        assert_eq!(chosen(&both, (0, LastGood), &[7]), (vec![0, 1], true), "those are gone");
+    }
+
+    #[test]
+    fn who_never_passed_a_check_makes_no_panic_and_serves_only_where_nobody_else_can() {
+        let unchecked = Standing { checked: false, ..failed() };
+        let of = |first: [Standing; 2]| [&first[..], &vec![unchecked.clone(); 6]].concat();
+        for rule in [All, LastGood] {
+            assert_eq!(chosen(&of([ok(), ok()]), (30, rule), &[0, 1]), (vec![0, 1], false), "growing is no emergency");
+            assert_eq!(chosen(&of([ok(), failed()]), (60, rule), &[0, 1]), (vec![0, 1], true), "in a real one");
+            let (start, panics) = chosen(&of([unchecked.clone(), unchecked.clone()]), (30, rule), &[]);
+            assert_eq!((start.len(), panics), (8, true), "a cold start serves");
+        }
+        let broken = Standing { circuit: CircuitState::Open, ..ok() };
+        let (nobody_else, _) = chosen(&of([broken.clone(), broken]), (30, All), &[0, 1]);
+        assert_eq!(nobody_else, [2, 3, 4, 5, 6, 7]);
     }
 
     #[test]

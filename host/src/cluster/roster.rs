@@ -41,7 +41,8 @@ impl Roster {
         self.panics
     }
 
-    /// How many are ready by themselves, of how many that are in service.
+    /// How many are ready by themselves, of how many in service that are known to have been sound once: a panic goes by
+    /// that.
     pub fn share(&self) -> (usize, usize) {
         self.share
     }

@@ -56,7 +56,8 @@ impl World {
     }
 
     fn command(&self, name: &str, admin: AdminState) -> bool {
-        self.live.command(&EndpointName::new(name).unwrap(), admin)
+        let id = self.live.roster().named(&EndpointName::new(name).unwrap()).map(|member| member.id());
+        id.is_some_and(|id| self.live.command(id, admin))
     }
 
     fn ready(&self) -> Vec<u32> {
@@ -188,7 +189,7 @@ fn who_comes_back_meanwhile_is_who_it_was() {
 fn what_an_operator_said_survives_a_leave() {
     let world = World::of(&["a", "b"]);
     assert!(world.command("a", AdminState::Disabled));
-    assert!(!world.command("z", AdminState::Disabled));
+    assert!(!world.live.command(EndpointId(9), AdminState::Disabled));
     world.catalog(&["b"]);
     world.live.reap(world.now);
     world.catalog(&["a", "b"]);
@@ -208,13 +209,45 @@ fn what_an_operator_said_survives_a_leave() {
 }
 
 #[test]
-fn a_name_at_another_address_is_another_endpoint_and_the_one_commanded() {
+fn a_name_at_another_address_is_another_endpoint_and_each_can_be_commanded() {
     let world = World::of(&["a"]);
     let _under_way = world.member(0).begin();
     let moved = EndpointSpec { address: Address::parse("elsewhere:80").unwrap(), ..spec("a", 1) };
     world.live.update(&[moved], world.now);
     world.command("a", AdminState::Disabled);
-    assert_eq!(world.states(), [(0, EndpointState::Draining), (1, EndpointState::Disabled)]);
+    assert_eq!(
+        world.states(),
+        [(0, EndpointState::Draining), (1, EndpointState::Disabled)],
+        "a name is the one to stay"
+    );
+    assert!(world.live.command(EndpointId(0), AdminState::Disabled));
+    assert!(world.live.command(EndpointId(1), AdminState::Enabled));
+    assert_eq!(world.states(), [(0, EndpointState::Disabled), (1, EndpointState::Healthy)]);
+}
+
+#[test]
+fn growing_by_endpoints_that_fail_their_checks_is_no_panic() {
+    let panic = PanicRule { below_percent: 30, choose: PanicChoice::All };
+    let world = World::new(Rules { panic, wait_for_check: true, ..Rules::default() });
+    world.catalog(&["a", "b"]);
+    world.judge(&[(0, healthy()), (1, healthy())]);
+    world.told();
+    world.catalog(&["a", "b", "c", "d", "e", "f", "g", "h"]);
+    let unsound = Judged { checked: false, ..failed() };
+    world.judge(&(2..8).map(|id| (id, unsound.clone())).collect::<Vec<_>>());
+    assert_eq!((world.ready(), world.live.roster().panics()), (vec![0, 1], false));
+    assert!(!world.told().iter().any(|told| told.contains("Panic")));
+}
+
+#[test]
+fn who_is_let_go_is_told_of() {
+    let world = World::of(&["a", "b"]);
+    assert!(!world.live.reap(world.now));
+    let under_way = world.member(0).begin();
+    world.catalog(&["b"]);
+    assert!(!world.live.reap(world.now), "it is not done yet");
+    drop(under_way);
+    assert!(world.live.reap(world.now));
 }
 
 #[test]
@@ -232,7 +265,7 @@ fn a_new_endpoint_waits_for_its_check_unless_nobody_is_ready() {
         world.told(),
         [
             "a RECOVERING->HEALTHY: it passed its first check",
-            "- Panic(false): 1 of 2 endpoints in service are ready",
+            "- Panic(false): 1 of 1 endpoints in service are ready, those not checked yet left out",
             "b RECOVERING->HEALTHY: it passed its first check",
         ]
     );

@@ -71,7 +71,7 @@ impl Default for Limits {
 }
 
 impl Default for BodyRate {
-    /// As Kestrel has it (`MinRequestBodyDataRate`): 240 bytes a second, after 5 s.
+    /// As Kestrel has it (`MinRequestBodyDataRate`): 240 bytes a second on average, after 5 s.
     fn default() -> Self {
         Self { bytes_per_second: 240, grace: Duration::from_secs(5) }
     }

@@ -74,12 +74,12 @@ pub struct RequestRate {
     pub burst: NonZeroU32,
 }
 
-/// How fast a body must come, on average.
+/// How fast a body must come, on average over all the time that was waited for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyRate {
-    /// Bytes in a second, not counting the time in which the endpoint takes none.
+    /// Bytes in a second, not counting the time in which nobody waits for them: the endpoint takes none, say.
     pub bytes_per_second: u32,
-    /// The time for which that is not looked at.
+    /// So much may be waited for in any case.
     pub grace: Duration,
 }
 

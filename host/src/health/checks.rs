@@ -18,9 +18,11 @@ use crate::cluster::Roster;
 use crate::config::{Check, CheckKind};
 use crate::model::{Address, EndpointId};
 
-/// Checks under way at a time: enough for a thousand endpoints of which most answer, and few enough not to run out of
-/// sockets when none does.
-const MOST_AT_A_TIME: usize = 64;
+/// Checks that may be under way at a time however few endpoints there are: so many answer at once without harm.
+const FEWEST_PLACES: usize = 64;
+
+/// However many there are: each holds a descriptor, which the traffic needs as well.
+const MOST_PLACES: usize = 1024;
 
 /// Makes the checker of a kind.
 pub(super) type MakeChecker = Box<dyn Fn(&CheckKind) -> Arc<dyn Checker> + Send + Sync>;
@@ -44,6 +46,16 @@ struct Asks {
     check: Check,
     checker: Arc<dyn Checker>,
     schedule: Schedule,
+}
+
+impl Asks {
+    /// How many checks may be under way at a time: what it takes when nobody answers, so that those who do not are never
+    /// in the way of those who do.
+    fn places(&self) -> usize {
+        let (timeout, interval) = (self.check.timeout.as_secs_f64(), self.check.interval.as_secs_f64());
+        let need = (self.schedule.len() as f64 * timeout / interval.max(0.001)).ceil() as usize;
+        need.clamp(FEWEST_PLACES, MOST_PLACES)
+    }
 }
 
 /// A check that is over.
@@ -102,7 +114,7 @@ impl Checks {
     /// Starts the checks that are due.
     pub(super) fn start(&mut self, roster: &Roster, now: Instant) {
         let Some(asks) = &mut self.asks else { return };
-        while self.running.len() < MOST_AT_A_TIME {
+        while self.running.len() < asks.places() {
             let Some(id) = asks.schedule.take(now) else { return };
             let Some(member) = roster.get(id) else { continue };
             let at = asks.check.target(&member.endpoint().spec.address);
@@ -117,12 +129,12 @@ impl Checks {
         }
     }
 
-    /// Waits until a check is over, and takes it in, or until one is due. Tells whether one was taken in. May be given up
-    /// at any time.
+    /// Waits until a check is over, and takes it in, or until one is due. Tells whether one came out otherwise than the
+    /// last one of its endpoint: the others can wait to be judged. May be given up at any time.
     pub(super) async fn progress(&mut self, roster: impl Fn() -> Arc<Roster>) -> bool {
         // With as many as may be under way, the next one waits for one of them to end.
         let due = match &self.asks {
-            Some(asks) if self.running.len() < MOST_AT_A_TIME => asks.schedule.next(),
+            Some(asks) if self.running.len() < asks.places() => asks.schedule.next(),
             _ => None,
         };
         let due_at = due.map_or_else(Clock::now, Clock::from_std);
@@ -142,13 +154,13 @@ impl Checks {
         let Some(asks) = self.asks.as_mut().filter(|_| question == self.question) else { return false };
         asks.schedule.done(id, Clock::now().into_std());
         let Some(member) = roster.get(id).filter(|member| is_judged(member)) else { return false };
-        self.probes.entry(id).or_default().count(result.is_ok());
+        let is_news = self.probes.entry(id).or_default().count(result.is_ok());
         let name = &member.endpoint().spec.name;
         if let Err(error) = &result {
             tracing::debug!(endpoint = name.as_str(), %error, "a check failed");
         }
         self.readings().entry(id).or_insert_with(|| CheckReading::of(name.clone())).count(result, took);
-        true
+        is_news
     }
 
     /// What came of the checks so far.

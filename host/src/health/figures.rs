@@ -22,7 +22,7 @@ pub struct PolicyFigures {
 pub struct PolicyReading {
     /// Judgements asked for.
     pub judged: u64,
-    /// Judgements that the built-in policy gave instead: this one failed, or was being restarted.
+    /// Judgements that were made without it: it failed, or was being restarted.
     pub fallbacks: u64,
     /// Calls that trapped.
     pub traps: u64,

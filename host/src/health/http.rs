@@ -1,5 +1,6 @@
 //! The HTTP check: one HTTP/1.1 request on a connection of its own, which is closed after it.
 
+use std::convert::Infallible;
 use std::error::Error;
 
 use bytes::Bytes;
@@ -51,11 +52,12 @@ impl HttpChecker {
         // An end of the connection is seen by the exchange, which may have more to read by then.
         let connection = async {
             let _ = connection.await;
-            std::future::pending::<()>().await;
+            std::future::pending::<Infallible>().await
         };
         tokio::select! {
             result = self.exchange(sender, request) => result,
-            () = connection => Ok(()),
+            // So its end alone can never be taken for an answer.
+            never = connection => match never {},
         }
     }
 

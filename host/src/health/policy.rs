@@ -1,6 +1,7 @@
 //! What a health policy is to the host. The plugin folder implements it with components; the tests with native code.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::figures::PolicyFigures;
 use crate::model::{ClusterName, Endpoint, Fault, ImportError, Observations, Peers, SeatHolder, Verdict};
@@ -22,6 +23,16 @@ pub trait Policy: Send {
 
     /// What the version before knew.
     fn import_state(&mut self, from_version: &str, state: &[u8]) -> Result<(), ImportError>;
+
+    /// The configuration that it was made with, as JSON text.
+    fn config(&self) -> &str {
+        ""
+    }
+
+    /// How long one call may take.
+    fn call_deadline(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A policy that is ready to sit on a panel.

@@ -21,7 +21,8 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    pub(super) fn count(&mut self, good: bool) {
+    /// Counts a check; tells whether it came out otherwise than the one before, or is the first.
+    pub(super) fn count(&mut self, good: bool) -> bool {
         let (total, row, other) = match good {
             true => (&mut self.ok, &mut self.ok_in_a_row, &mut self.failed_in_a_row),
             false => (&mut self.failed, &mut self.failed_in_a_row, &mut self.ok_in_a_row),
@@ -29,6 +30,7 @@ impl Probes {
         *total = total.wrapping_add(1);
         *row = row.saturating_add(1);
         *other = 0;
+        *row == 1
     }
 
     /// How many succeeded and failed after an earlier reading.

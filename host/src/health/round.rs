@@ -10,13 +10,16 @@ use tokio::sync::Notify;
 use super::keeper::Watched;
 use super::results::Probes;
 use super::window::Windows;
-use crate::cluster::{Judged, Member};
+use crate::cluster::{Judged, LiveCluster, Member};
 use crate::model::{AdminState, CircuitState, EndpointId, Observations, Verdict};
 
 /// The circuits of a cluster, as health sees them.
 pub trait Breakers: Send + Sync {
     /// The state of an endpoint's circuit.
     fn state(&self, endpoint: EndpointId) -> CircuitState;
+
+    /// Takes over which endpoints there are, after each change of that. Who stays keeps its circuit.
+    fn follow(&self, live: &LiveCluster);
 
     /// Makes open circuits half-open whose time is over.
     fn tick(&self, now: Instant);
@@ -27,10 +30,8 @@ pub trait Breakers: Send + Sync {
 
 /// Judges all endpoints of a cluster that are in service or may be again, once.
 pub(super) fn judge(watched: &Watched, windows: &mut Windows, probes: &BTreeMap<EndpointId, Probes>, now: Instant) {
-    watched.live.reap(now);
     let roster = Arc::clone(&watched.live.roster());
-    // Who is not looked at for a while is summed up anew afterwards.
-    windows.forget_all_but(|id| roster.get(id).is_some_and(|member| is_judged(member)));
+    windows.follow(&roster);
     let probed = |member: &Member| probes.get(&member.id()).copied().unwrap_or_default();
     // Who is disabled is not checked and has no traffic: there is nothing to judge, and for its peers it is not there.
     let (present, absent): (Vec<_>, Vec<_>) = roster.members().iter().partition(|member| is_judged(member));

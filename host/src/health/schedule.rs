@@ -82,6 +82,11 @@ impl Schedule {
         }
     }
 
+    /// How many endpoints are checked.
+    pub(super) fn len(&self) -> usize {
+        self.turns.len()
+    }
+
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.queue.first().map(|(due, _)| *due)

@@ -1,5 +1,8 @@
 //! The keeper at work: a cluster whose endpoints answer checks as they are told to, on a paused clock.
 
+mod checking;
+mod judging;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
@@ -79,6 +82,7 @@ impl Checker for Asker {
 
 #[derive(Default)]
 struct Circuits {
+    of: Mutex<Vec<EndpointId>>,
     open: Mutex<Vec<EndpointId>>,
     ticks: AtomicUsize,
     changed: Notify,
@@ -88,6 +92,9 @@ impl Breakers for Circuits {
     fn state(&self, endpoint: EndpointId) -> CircuitState {
         let open = self.open.lock().unwrap().contains(&endpoint);
         if open { CircuitState::Open } else { CircuitState::Closed }
+    }
+    fn follow(&self, live: &LiveCluster) {
+        *self.of.lock().unwrap() = live.roster().members().iter().map(|member| member.id()).collect();
     }
     fn tick(&self, _: std::time::Instant) {
         self.ticks.fetch_add(1, SeqCst);
@@ -169,7 +176,8 @@ impl World {
     }
 
     fn command(&self, name: &str, admin: AdminState) {
-        assert!(self.live.command(&EndpointName::new(name).unwrap(), admin));
+        let id = self.live.roster().named(&EndpointName::new(name).unwrap()).unwrap().id();
+        assert!(self.live.command(id, admin));
     }
 
     fn ready(&self) -> Vec<u32> {
@@ -207,228 +215,4 @@ fn health(check: Option<Check>) -> Health {
         panic: PanicRule::default(),
         drain_timeout: Duration::from_secs(30),
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_new_endpoint_is_checked_at_once_and_takes_traffic_after_its_first_good_check() {
-    let world = World::new(&health(Some(check())));
-    world.catalog(&["a"]).await;
-    assert_eq!((world.ready(), world.live.roster().panics()), (vec![0], false));
-    world.origin().answer("b", Answers::Badly);
-    world.catalog(&["a", "b"]).await;
-    assert_eq!((world.ready(), world.origin().asked("b")), (vec![0], 1));
-    world.origin().answer("b", Answers::Well);
-    sleep(INTERVAL * 3 / 2 + SHORTLY).await;
-    assert_eq!(world.ready(), [0, 1]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_cold_start_serves_although_no_check_was_good_yet() {
-    let world = World::new(&health(Some(check())));
-    ["a", "b"].iter().for_each(|name| world.origin().answer(name, Answers::Never));
-    world.catalog(&["a", "b"]).await;
-    assert_eq!((world.ready(), world.live.roster().panics()), (vec![0, 1], true));
-    world.origin().answer("b", Answers::Well);
-    sleep(INTERVAL * 2).await;
-    assert_eq!((world.ready(), world.live.roster().panics()), (vec![1], false));
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_fails_its_checks_is_taken_out_and_comes_back() {
-    let world = World::new(&health(Some(check()))).judged_by(two_strikes);
-    world.catalog(&["a", "b"]).await;
-    world.origin().answer("a", Answers::Never);
-    sleep(INTERVAL * 3 + TIMEOUT).await;
-    assert_eq!(world.ready(), [1]);
-    let before = world.origin().asked("a");
-    world.origin().answer("a", Answers::Well);
-    sleep(INTERVAL * 2).await;
-    assert!(world.origin().asked("a") > before, "its checks went on");
-    assert_eq!(world.ready(), [0, 1]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn checks_go_on_for_the_drained_and_for_open_circuits_but_not_for_the_disabled() {
-    let world = World::new(&health(Some(check())));
-    world.catalog(&["drained", "open", "disabled", "left", "sound"]).await;
-    world.command("drained", AdminState::Draining);
-    world.command("disabled", AdminState::Disabled);
-    world.circuits.open.lock().unwrap().push(EndpointId(1));
-    world.circuits.changed.notify_one();
-    let left = Arc::clone(world.live.roster().get(EndpointId(3)).unwrap());
-    let _under_way = left.begin();
-    world.catalog(&["drained", "open", "disabled", "sound"]).await;
-    assert_eq!(world.ready(), [4]);
-    sleep(INTERVAL * 10).await;
-    assert!(["drained", "open", "sound"].iter().all(|name| world.origin().asked(name) >= 10));
-    assert!(["disabled", "left"].iter().all(|name| world.origin().asked(name) == 1));
-    world.command("disabled", AdminState::Enabled);
-    world.keeper().look();
-    sleep(SHORTLY).await;
-    assert_eq!(world.origin().asked("disabled"), 2, "at once");
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_so_many_checks_are_under_way_at_a_time() {
-    let world = World::new(&health(Some(check())));
-    let names: Vec<_> = (0..200).map(|number| format!("e{number}")).collect();
-    names.iter().for_each(|name| world.origin().answer(name, Answers::Never));
-    world.catalog(&names).await;
-    sleep(INTERVAL * 10).await;
-    assert_eq!(world.origin().most_under_way.load(SeqCst), 64);
-    assert!(names.iter().all(|name| world.origin().asked(name) >= 4), "and everyone has its turn");
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_policies_everybody_is_healthy() {
-    let world = World::new(&health(Some(check())));
-    world.catalog(&["a", "b"]).await;
-    world.origin().answer("a", Answers::Badly);
-    sleep(INTERVAL * 5).await;
-    assert_eq!(world.ready(), [0, 1]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn checks_that_are_turned_on_later_throw_nobody_out() {
-    let world = World::new(&health(None));
-    world.catalog(&["a", "b"]).await;
-    world.origin().answer("a", Answers::Never);
-    world.keeper().configure(&health(Some(check())));
-    sleep(INTERVAL * 5).await;
-    assert!(world.origin().asked("a") >= 4);
-    assert_eq!(world.ready(), [0, 1], "no policy says otherwise");
-}
-
-#[tokio::test(start_paused = true)]
-async fn when_checks_are_turned_off_nobody_stays_out_for_them() {
-    let world = World::new(&health(Some(check()))).judged_by(two_strikes);
-    world.catalog(&["sound", "failed"]).await;
-    world.origin().answer("failed", Answers::Badly);
-    world.origin().answer("new", Answers::Badly);
-    sleep(INTERVAL * 3).await;
-    world.catalog(&["sound", "failed", "new"]).await;
-    assert_eq!(world.ready(), [0]);
-    world.keeper().configure(&health(None));
-    sleep(SHORTLY).await;
-    assert_eq!(world.ready(), [0, 1, 2]);
-    let asked = world.origin().asked("failed");
-    sleep(INTERVAL * 5).await;
-    assert_eq!(world.origin().asked("failed"), asked);
-}
-
-#[tokio::test(start_paused = true)]
-async fn another_question_begins_anew_and_a_late_answer_to_the_last_one_is_nothing() {
-    let world = World::new(&health(Some(check()))).judged_by(two_strikes);
-    world.catalog(&["a", "b"]).await;
-    world.origin().answer("a", Answers::Badly);
-    sleep(INTERVAL * 3).await;
-    assert_eq!(world.ready(), [1]);
-    world.keeper().configure(&health(Some(http_check())));
-    sleep(SHORTLY).await;
-    assert_eq!((world.ready(), world.origins[1].asked("a")), (vec![0, 1], 1));
-    let asked = world.origin().asked("a");
-    let slower = Check { interval: INTERVAL * 4, ..http_check() };
-    world.keeper().configure(&health(Some(slower)));
-    sleep(INTERVAL * 20).await;
-    assert_eq!(world.origin().asked("a"), asked);
-    assert!((5..=8).contains(&world.origins[1].asked("a")), "{}", world.origins[1].asked("a"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_check_that_panics_counts_as_failed_and_the_next_one_is_made() {
-    let world = World::new(&health(Some(check()))).judged_by(two_strikes);
-    world.catalog(&["a", "b"]).await;
-    world.origin().answer("a", Answers::WithAPanic);
-    sleep(INTERVAL * 4).await;
-    assert_eq!(world.ready(), [1]);
-    world.origin().answer("a", Answers::Well);
-    sleep(INTERVAL * 2).await;
-    assert_eq!(world.ready(), [0, 1]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_round_that_panics_costs_itself_only() {
-    let mut calls = 0;
-    let world = World::new(&health(None)).judged_by(move |_| {
-        calls += 1;
-        assert!(calls > 3, "a policy with a mistake");
-        HealthState::Degraded
-    });
-    world.catalog(&["a"]).await;
-    sleep(Duration::from_secs(1)).await;
-    let roster = world.live.roster();
-    assert_eq!(roster.members()[0].standing().verdict.state, HealthState::Degraded);
-}
-
-#[tokio::test]
-async fn a_policy_that_takes_long_holds_up_nothing_else() {
-    let often = Check { interval: Duration::from_millis(5), ..check() };
-    let (release, held) = mpsc::channel::<()>();
-    let (tell, judging) = mpsc::channel();
-    let world = World::new(&health(Some(often))).judged_by(move |_| {
-        let _ = tell.send(());
-        let _ = held.recv();
-        HealthState::Degraded
-    });
-    world.catalog(&["a"]).await;
-    judging.recv().unwrap();
-    let before = world.origin().asked("a");
-    let ten_more = async {
-        while world.origin().asked("a") < before + 10 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(10), ten_more).await.unwrap();
-    assert!(world.circuits.ticks.load(SeqCst) > 0);
-    drop(release);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_circuit_that_changes_is_felt_before_the_next_period() {
-    let world = World::new(&health(None));
-    world.catalog(&["a", "b"]).await;
-    world.circuits.open.lock().unwrap().push(EndpointId(0));
-    world.circuits.changed.notify_one();
-    sleep(Duration::from_millis(6)).await;
-    assert_eq!(world.ready(), [1]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_left_and_has_finished_is_let_go() {
-    let world = World::new(&health(Some(check())));
-    world.catalog(&["a", "b"]).await;
-    let under_way = world.live.roster().members()[0].begin();
-    world.catalog(&["b"]).await;
-    sleep(Duration::from_secs(29)).await;
-    assert_eq!((world.live.roster().members().len(), world.keeper().readings().len()), (2, 2));
-    drop(under_way);
-    sleep(Duration::from_millis(250)).await;
-    assert_eq!((world.live.roster().members().len(), world.keeper().readings().len()), (1, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_came_of_the_checks_can_be_read() {
-    // One check of each, and no second one.
-    let world = World::new(&health(Some(Check { interval: INTERVAL * 10, ..check() })));
-    world.origin().answer("b", Answers::Never);
-    world.catalog(&["a", "b"]).await;
-    sleep(TIMEOUT).await;
-    let readings = world.keeper().readings();
-    let counts: Vec<_> =
-        readings.iter().map(|reading| (reading.endpoint.as_str(), reading.ok, reading.failed)).collect();
-    assert_eq!(counts, [("a", 1, 0), ("b", 0, 1)]);
-    let last = readings[1].last.as_ref().unwrap();
-    assert_eq!(last.result.as_ref().unwrap_err().to_string(), "no answer within 500 ms");
-    assert_eq!((readings[1].times[7], readings[1].time_us / 1000), (1, 500));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_keeper_that_is_dropped_stops_and_closes_what_is_under_way() {
-    let mut world = World::new(&health(Some(check())));
-    world.origin().answer("b", Answers::Never);
-    world.catalog(&["a", "b"]).await;
-    assert_eq!(world.origin().under_way.load(SeqCst), 1);
-    world.keeper = None;
-    sleep(INTERVAL * 5).await;
-    assert_eq!((world.origin().under_way.load(SeqCst), world.origin().asked("a")), (0, 1));
 }

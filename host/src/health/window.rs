@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::results::Probes;
-use crate::cluster::{Member, Traffic};
+use super::round::is_judged;
+use crate::cluster::{Member, Roster, Traffic};
 use crate::model::{CircuitState, EndpointId, Observations};
 
 /// Parts of a window: its length is off by one of them at most.
@@ -15,6 +16,7 @@ const PARTS: u32 = 20;
 #[derive(Debug)]
 pub(super) struct Windows {
     length: Duration,
+    /// An endpoint that is out for a while has none meanwhile, but stays known as one that was seen before.
     marks: BTreeMap<EndpointId, VecDeque<Mark>>,
 }
 
@@ -42,9 +44,16 @@ impl Windows {
         self.length = length;
     }
 
-    /// Forgets the endpoints that are gone.
-    pub(super) fn forget_all_but(&mut self, is_there: impl Fn(EndpointId) -> bool) {
-        self.marks.retain(|id, _| is_there(*id));
+    /// Forgets the endpoints that are gone, and what was seen of those that are not judged for a while: they are summed up
+    /// anew afterwards.
+    pub(super) fn follow(&mut self, roster: &Roster) {
+        self.marks.retain(|id, marks| {
+            let member = roster.get(*id);
+            if !member.is_some_and(|member| is_judged(member)) {
+                marks.clear();
+            }
+            member.is_some()
+        });
     }
 
     /// What was seen of an endpoint up to now.
@@ -58,7 +67,7 @@ impl Windows {
         let (figures, standing) = (member.figures(), member.standing());
         let mark = Mark { at: now, traffic: figures.traffic(), probes };
         let marks = self.marks.entry(member.id()).or_insert_with(|| match figures.joined() {
-            // Nothing had passed through it when it joined.
+            // Never seen before: nothing had passed through it when it joined.
             joined if now.saturating_duration_since(joined) <= self.length => [Mark::nothing(joined)].into(),
             _ => VecDeque::new(),
         });
@@ -111,7 +120,8 @@ mod tests {
     use super::*;
     use crate::cluster::{Judged, LiveCluster};
     use crate::model::{
-        Address, ClusterName, EndpointName, EndpointSpec, Events, Failure, HealthState, Outcome, Verdict, Weight,
+        Address, AdminState, ClusterName, EndpointName, EndpointSpec, Events, Failure, HealthState, Outcome, Verdict,
+        Weight,
     };
 
     const LENGTH: Duration = Duration::from_secs(10);
@@ -189,6 +199,21 @@ mod tests {
     }
 
     #[test]
+    fn the_traffic_of_before_a_disable_does_not_count_again() {
+        let mut world = World::new();
+        world.request(10, true);
+        assert_eq!(world.pass(LENGTH / 4).requests_failed, 1);
+        for admin in [AdminState::Disabled, AdminState::Enabled] {
+            assert!(world.live.command(EndpointId(0), admin));
+            world.windows.follow(&world.live.roster());
+        }
+        let seen = world.observe(Probes::default());
+        assert_eq!((seen.requests_failed, seen.window_ms), (0, 0));
+        world.request(10, true);
+        assert_eq!(world.pass(LENGTH / 4).requests_failed, 1, "it joined within the window all the same");
+    }
+
+    #[test]
     fn checks_that_begin_anew_count_from_nothing() {
         let mut world = World::new();
         world.observe(Probes { ok: 10, failed: 0, ok_in_a_row: 10, failed_in_a_row: 0 });
@@ -216,7 +241,7 @@ mod tests {
         let mut world = World::new();
         world.pass(LENGTH * 3);
         assert!(world.windows.marks[&EndpointId(0)].len() <= PARTS as usize + 2);
-        world.windows.forget_all_but(|_| false);
+        world.windows.follow(&Roster::default());
         assert!(world.windows.marks.is_empty());
     }
 }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 
-use crate::model::{AdminState, Change, CircuitState, ClusterName, EndpointName, EndpointState, Event, Events};
+use crate::model::{
+    AdminState, Change, CircuitState, ClusterName, EndpointName, EndpointState, Event, Events, PluginName,
+};
 
 /// The events that are kept: those of a bad hour in a small cluster.
 const KEPT: usize = 1_000;
@@ -21,6 +23,17 @@ pub struct Recorded {
     pub id: u64,
     /// The event.
     pub event: Event,
+}
+
+/// What a listener gets.
+#[derive(Debug)]
+pub struct Following {
+    /// What came before.
+    pub before: Vec<Arc<Recorded>>,
+    /// Some of what it asked for is not kept any more.
+    pub lost_some: bool,
+    /// What comes.
+    pub live: broadcast::Receiver<Arc<Recorded>>,
 }
 
 /// How often an endpoint changed.
@@ -72,12 +85,18 @@ impl EventLog {
         newer
     }
 
-    /// The events after a number, and then every one that comes: none is missed in between, and none comes twice.
-    pub fn follow(&self, id: u64) -> (Vec<Arc<Recorded>>, broadcast::Receiver<Arc<Recorded>>) {
+    /// Everything that comes from now on, after what came since a number, if one is given: none is missed in between, and
+    /// none comes twice.
+    pub fn follow(&self, since: Option<u64>) -> Following {
         // Under one lock with `record`.
         let kept = self.kept();
-        let before = kept.events.iter().filter(|recorded| recorded.id > id).cloned().collect();
-        (before, self.live.subscribe())
+        let live = self.live.subscribe();
+        let Some(since) = since else { return Following { before: Vec::new(), lost_some: false, live } };
+        // A number that was not given yet is one of an earlier process: nothing of that is known here.
+        let foreign = since > kept.last_id;
+        let first = kept.events.front().map_or(kept.last_id + 1, |recorded| recorded.id);
+        let before = kept.events.iter().filter(|recorded| foreign || recorded.id > since).cloned().collect();
+        Following { before, lost_some: foreign || since + 1 < first, live }
     }
 
     /// How often each endpoint changed.
@@ -109,11 +128,13 @@ impl Kept {
     fn count(&mut self, event: &Event) {
         let Some(endpoint) = &event.endpoint else { return };
         let key = (event.cluster.clone(), endpoint.clone());
-        if event.change == Change::Left {
-            self.transitions.remove(&key);
-            return;
+        match event.change {
+            Change::Joined => drop(self.transitions.entry(key.clone()).or_default()),
+            Change::Left => drop(self.transitions.remove(&key)),
+            _ => {}
         }
-        let counts = self.transitions.entry(key).or_default();
+        // One that has left is counted no more, whatever comes late.
+        let Some(counts) = self.transitions.get_mut(&key) else { return };
         match event.change {
             Change::State { to: EndpointState::Failed, .. } => counts.ejections += 1,
             Change::Circuit { to: CircuitState::Open, .. } => counts.opened += 1,
@@ -121,6 +142,14 @@ impl Kept {
             Change::Circuit { to: CircuitState::Closed, .. } => counts.closed += 1,
             _ => {}
         }
+    }
+}
+
+/// The plugin that a change is about.
+pub fn plugin_of(change: &Change) -> Option<&PluginName> {
+    match change {
+        Change::Policy { plugin, .. } => Some(plugin),
+        _ => None,
     }
 }
 
@@ -146,17 +175,26 @@ fn write(event: &Event) {
     let (kind, between) = describe(&event.change);
     let (from, to) = between.unzip();
     let (cluster, endpoint) = (event.cluster.as_str(), event.endpoint.as_ref().map(EndpointName::as_str));
-    tracing::info!(cluster, endpoint, kind, from, to, cause = event.cause, "event");
+    let plugin = plugin_of(&event.change).map(PluginName::as_str);
+    tracing::info!(cluster, endpoint, plugin, kind, from, to, cause = event.cause, "event");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record(log: &Arc<EventLog>, count: usize) {
+    fn tell(log: &Arc<EventLog>, change: Change) {
         let (cluster, endpoint) = (ClusterName::new("web").unwrap(), EndpointName::new("a").unwrap());
+        log.events().tell(&cluster, Some(&endpoint), change, "because");
+    }
+
+    /// An endpoint that joined and then failed again and again.
+    fn failing(failures: usize) -> Arc<EventLog> {
+        let log = Arc::new(EventLog::default());
+        tell(&log, Change::Joined);
         let change = Change::State { from: EndpointState::Healthy, to: EndpointState::Failed };
-        (0..count).for_each(|_| log.events().tell(&cluster, Some(&endpoint), change.clone(), "it is gone"));
+        (0..failures).for_each(|_| tell(&log, change.clone()));
+        log
     }
 
     fn ids(events: &[Arc<Recorded>]) -> Vec<u64> {
@@ -165,29 +203,38 @@ mod tests {
 
     #[test]
     fn the_newest_are_kept_and_numbered() {
-        let log = Arc::new(EventLog::default());
-        record(&log, KEPT + 2);
+        let log = failing(KEPT + 1);
+        let last = KEPT as u64 + 2;
         assert_eq!(ids(&log.after(0, KEPT + 2)).len(), KEPT);
-        assert_eq!(ids(&log.after(0, 2)), [KEPT as u64 + 1, KEPT as u64 + 2]);
-        assert_eq!(ids(&log.after(KEPT as u64 + 1, 10)), [KEPT as u64 + 2]);
-        assert_eq!(log.transitions().values().map(|counts| counts.ejections).collect::<Vec<_>>(), [KEPT as u64 + 2]);
+        assert_eq!(ids(&log.after(0, 2)), [last - 1, last]);
+        assert_eq!(ids(&log.after(last - 1, 10)), [last]);
+        assert_eq!(log.transitions().values().map(|counts| counts.ejections).collect::<Vec<_>>(), [KEPT as u64 + 1]);
     }
 
     #[test]
     fn a_listener_gets_what_was_and_what_comes_without_a_gap() {
-        let log = Arc::new(EventLog::default());
-        record(&log, 3);
-        let (before, mut live) = log.follow(1);
-        record(&log, 1);
-        assert_eq!((ids(&before), live.try_recv().unwrap().id), (vec![2, 3], 4));
+        let log = failing(2);
+        let Following { before, lost_some, mut live } = log.follow(Some(1));
+        tell(&log, Change::Leaving);
+        assert_eq!((ids(&before), lost_some, live.try_recv().unwrap().id), (vec![2, 3], false, 4));
+        assert_eq!(log.follow(None).before, []);
+    }
+
+    #[test]
+    fn a_listener_is_told_when_something_is_lost_to_it() {
+        let log = failing(KEPT);
+        assert!(log.follow(Some(0)).lost_some, "the first is not kept any more");
+        assert!(!log.follow(Some(1)).lost_some);
+        let of_another_process = log.follow(Some(1_000_000));
+        assert!(of_another_process.lost_some);
+        assert_eq!(of_another_process.before.len(), KEPT);
     }
 
     #[test]
     fn an_endpoint_that_left_is_counted_no_more() {
-        let log = Arc::new(EventLog::default());
-        record(&log, 1);
-        let (cluster, endpoint) = (ClusterName::new("web").unwrap(), EndpointName::new("a").unwrap());
-        log.events().tell(&cluster, Some(&endpoint), Change::Left, "it was removed");
+        let log = failing(1);
+        tell(&log, Change::Left);
+        tell(&log, Change::Circuit { from: CircuitState::Open, to: CircuitState::HalfOpen });
         assert!(log.transitions().is_empty());
     }
 }

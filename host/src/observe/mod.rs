@@ -8,7 +8,7 @@ mod render;
 mod served;
 
 pub use collect::{Sources, collect};
-pub use events::{EventLog, Recorded, Transitions, describe};
+pub use events::{EventLog, Following, Recorded, Transitions, describe, plugin_of};
 pub use families::{Family, Kind, Sample, Value};
 pub use logs::{LogFormat, start_logs};
 pub use render::{PROMETHEUS_TYPE, to_json, to_prometheus};

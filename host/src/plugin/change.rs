@@ -81,14 +81,15 @@ impl Change<'_> {
         let clusters: Vec<_> = clusters.into_iter().map(|cluster| (cluster, spec.clone())).collect();
         let seated = self.supervisor.seat_all(&mut self.state, &version, &clusters).await;
         seated.map_err(|error| SeatError::Plugin { name: spec.plugin, error })?;
-        self.state.assignments.extend(clusters);
+        let (mut assignments, judging) = (self.state.assignments.clone(), self.state.judging.clone());
+        assignments.extend(clusters);
+        self.commit(assignments, judging);
         Ok(())
     }
 
     /// Makes it so: from now on the supervisor keeps these strategies and policies seated.
     pub fn commit(mut self, assignments: BTreeMap<ClusterName, StrategySpec>, judging: BTreeMap<ClusterName, Judging>) {
-        self.state.assignments = assignments;
-        self.state.judging = judging;
+        self.supervisor.assign(&mut self.state, assignments, judging);
     }
 
     /// The version of a plugin that is needed for one world; an embedded one is compiled when it is first needed.

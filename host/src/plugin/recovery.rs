@@ -11,7 +11,7 @@ use super::supervisor::{State, Supervisor};
 use super::version::Version;
 use super::workshop::blocking;
 use crate::health::PolicyLost;
-use crate::model::{ClusterName, Fault, PluginName, SeatHolder};
+use crate::model::{ClusterName, Fault, SeatHolder};
 use crate::routing::SeatLost;
 
 /// Where an instance of a cluster sits.
@@ -74,7 +74,7 @@ impl Supervisor {
         let (cluster, place, fault) = (lost.cluster.as_str(), lost.place, &lost.fault);
         tracing::warn!(plugin = plugin.as_str(), cluster, ?place, %fault, "plugin failed");
         let current = entry.current.filter(|current| current.revision == revision)?;
-        if state.plugin_at(lost) != Some(plugin) {
+        if state.plugin_at(&lost.cluster, lost.place) != Some(plugin) {
             return None;
         }
         self.consequence(&mut state, lost, &current, fault.to_string()).await
@@ -90,6 +90,7 @@ impl Supervisor {
         fault: String,
     ) -> Option<Duration> {
         let now = Instant::now();
+        state.troubles.retain(|_, trouble| !trouble.is_over(now));
         let keeps_failing = state.troubles.entry(current.revision).or_default().failed(now);
         let previous = self.registry.read().get(&current.plugin).and_then(|entry| entry.previous.clone());
         if let Some(previous) = previous.filter(|_| keeps_failing)
@@ -113,7 +114,7 @@ impl Supervisor {
             return false;
         }
         let reason = format!("kept failing, so the version before serves again: {fault}");
-        state.taken_back.insert((current.plugin.clone(), current.artifact.hash()), reason.clone());
+        state.taken_back.insert(current.plugin.clone(), (current.artifact.hash(), reason.clone()));
         state.troubles.remove(&current.revision);
         self.refuse(&current.plugin, Some(current.artifact.hash()), current.origin.clone(), reason);
         self.registry.change(&current.plugin, |entry| {
@@ -127,7 +128,7 @@ impl Supervisor {
     /// when this one failed.
     async fn restart(&self, lost: &Lost) -> Option<Duration> {
         let mut state = self.state.lock().await;
-        let plugin = state.plugin_at(lost)?;
+        let plugin = state.plugin_at(&lost.cluster, lost.place)?;
         let current = self.registry.current(plugin)?;
         if current.revision != lost.holder.revision {
             return None;
@@ -164,18 +165,6 @@ impl Supervisor {
                     Ok(())
                 })
                 .await
-            }
-        }
-    }
-}
-
-impl State {
-    /// Whose place it is, as things are now.
-    fn plugin_at(&self, lost: &Lost) -> Option<&PluginName> {
-        match lost.place {
-            Place::Worker(_) => self.assignments.get(&lost.cluster).map(|spec| &spec.plugin),
-            Place::Position(position) => {
-                self.judging.get(&lost.cluster)?.policies.get(position).map(|spec| &spec.plugin)
             }
         }
     }

@@ -50,6 +50,11 @@ impl Trouble {
         }
         self.failures.len() >= FAILURES
     }
+
+    /// Whether its failures are too long ago to count.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.failures.back().is_none_or(|last| now.saturating_duration_since(*last) > WITHIN)
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +77,7 @@ mod tests {
         let mut seldom = Trouble::default();
         assert!((0..20).all(|nth| !seldom.failed(after(nth * 10))));
         let mut often = Trouble::default();
+        assert!(!seldom.is_over(after(190 + 30)) && seldom.is_over(after(190 + 31)));
         assert_eq!((0..5).map(|nth| often.failed(after(nth))).collect::<Vec<_>>(), [false, false, false, false, true]);
     }
 }

@@ -2,7 +2,8 @@
 //! wherever the plugin is used, or nowhere; `seating` does the seating, `recovery` starts failed instances again and takes
 //! back a version that keeps failing.
 //!
-//! All changes go through one lock, so they happen one after the other; requests never wait for it.
+//! All changes go through one lock, so they happen one after the other. Neither requests nor whoever asks how things are
+//! wait for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,6 +52,15 @@ pub struct Supervisor {
     pub(super) registry: Registry,
     plugins: ArcSwap<Plugins>,
     pub(super) state: Mutex<State>,
+    shown: ArcSwap<Shown>,
+}
+
+/// What is shown of the state: as it was after the last change.
+#[derive(Default)]
+struct Shown {
+    assignments: BTreeMap<ClusterName, StrategySpec>,
+    policies: BTreeMap<ClusterName, Vec<PolicySpec>>,
+    shared: Vec<Arc<Shared>>,
 }
 
 /// What the lock guards.
@@ -60,7 +70,8 @@ pub(super) struct State {
     pub(super) judging: BTreeMap<ClusterName, Judging>,
     shared: BTreeMap<PluginName, Arc<Shared>>,
     revisions: u64,
-    pub(super) taken_back: BTreeMap<(PluginName, ContentHash), String>,
+    /// Of each plugin, the bytes that were taken back last, and why.
+    pub(super) taken_back: BTreeMap<PluginName, (ContentHash, String)>,
     pub(super) backoffs: BTreeMap<(ClusterName, Place), Backoff>,
     pub(super) troubles: BTreeMap<u64, Trouble>,
 }
@@ -70,7 +81,8 @@ impl Supervisor {
     pub fn new(engine: Arc<PluginEngine>, seats: Seats, plugins: Plugins) -> Self {
         let registry = Registry::default();
         builtins().for_each(|(name, _)| registry.change(&name, |_| {}));
-        Self { engine, seats, registry, plugins: ArcSwap::from_pointee(plugins), state: Mutex::default() }
+        let plugins = ArcSwap::from_pointee(plugins);
+        Self { engine, seats, registry, plugins, state: Mutex::default(), shown: ArcSwap::default() }
     }
 
     /// What plugins there are.
@@ -94,19 +106,18 @@ impl Supervisor {
     }
 
     /// What the guests of each plugin share; nothing for a plugin that nobody used.
-    pub async fn shared(&self) -> Vec<Arc<Shared>> {
-        self.state.lock().await.shared.values().cloned().collect()
+    pub fn shared(&self) -> Vec<Arc<Shared>> {
+        self.shown.load().shared.clone()
     }
 
     /// Who chooses in each cluster.
-    pub async fn assignments(&self) -> BTreeMap<ClusterName, StrategySpec> {
-        self.state.lock().await.assignments.clone()
+    pub fn assignments(&self) -> BTreeMap<ClusterName, StrategySpec> {
+        self.shown.load().assignments.clone()
     }
 
     /// Who judges in each cluster, in their order.
-    pub async fn policies(&self) -> BTreeMap<ClusterName, Vec<PolicySpec>> {
-        let state = self.state.lock().await;
-        state.judging.iter().map(|(cluster, judging)| (cluster.clone(), judging.policies.clone())).collect()
+    pub fn policies(&self) -> BTreeMap<ClusterName, Vec<PolicySpec>> {
+        self.shown.load().policies.clone()
     }
 
     /// Takes in new bytes for a plugin: compiles, tries out, and seats them wherever the plugin is used. On an error
@@ -155,10 +166,13 @@ impl Supervisor {
         hash: ContentHash,
         origin: Origin,
     ) -> Result<Swap, LoadError> {
-        if let Some(reason) = self.state.lock().await.taken_back.get(&(name.clone(), hash)) {
-            return Err(LoadError::TakenBack(reason.clone()));
-        }
-        let needed = self.state.lock().await.needed(name);
+        let needed = {
+            let state = self.state.lock().await;
+            if let Some((_, reason)) = state.taken_back.get(name).filter(|(taken_back, _)| *taken_back == hash) {
+                return Err(LoadError::TakenBack(reason.clone()));
+            }
+            state.needed(name)
+        };
         let compiled = workshop::compile(&self.engine, bytes.into(), self.limits(name), needed).await?;
         let mut state = self.state.lock().await;
         let version = Arc::new(Version::new(name.clone(), state.next_revision(), compiled, origin));
@@ -170,9 +184,41 @@ impl Supervisor {
         Ok(swap)
     }
 
+    /// From now on the supervisor keeps these strategies and policies seated.
+    pub(super) fn assign(
+        &self,
+        state: &mut State,
+        assignments: BTreeMap<ClusterName, StrategySpec>,
+        judging: BTreeMap<ClusterName, Judging>,
+    ) {
+        let before = State {
+            assignments: std::mem::replace(&mut state.assignments, assignments),
+            judging: std::mem::replace(&mut state.judging, judging),
+            ..State::default()
+        };
+        // Another plugin does not wait for what the one before it did.
+        let mut backoffs = std::mem::take(&mut state.backoffs);
+        backoffs.retain(|(cluster, place), _| {
+            let now = state.plugin_at(cluster, *place);
+            now.is_some() && now == before.plugin_at(cluster, *place)
+        });
+        state.backoffs = backoffs;
+        self.show(state);
+    }
+
+    fn show(&self, state: &State) {
+        let policies = |(cluster, judging): (&ClusterName, &Judging)| (cluster.clone(), judging.policies.clone());
+        self.shown.store(Arc::new(Shown {
+            assignments: state.assignments.clone(),
+            policies: state.judging.iter().map(policies).collect(),
+            shared: state.shared.values().cloned().collect(),
+        }));
+    }
+
     pub(super) fn workshop(&self, state: &mut State, version: &Arc<Version>) -> workshop::Workshop {
         let limits = self.limits(&version.plugin);
         let shared = state.shared_of(&version.plugin, limits.state_bytes);
+        self.show(state);
         workshop::Workshop { engine: Arc::clone(&self.engine), version: Arc::clone(version), shared, limits }
     }
 }
@@ -187,6 +233,14 @@ impl State {
     pub(super) fn chooses_in(&self, plugin: &PluginName) -> Vec<(ClusterName, StrategySpec)> {
         let using = self.assignments.iter().filter(|(_, spec)| spec.plugin == *plugin);
         using.map(|(cluster, spec)| (cluster.clone(), spec.clone())).collect()
+    }
+
+    /// Whose place it is.
+    pub(super) fn plugin_at(&self, cluster: &ClusterName, place: Place) -> Option<&PluginName> {
+        match place {
+            Place::Worker(_) => self.assignments.get(cluster).map(|spec| &spec.plugin),
+            Place::Position(position) => self.judging.get(cluster)?.policies.get(position).map(|spec| &spec.plugin),
+        }
     }
 
     /// The panels on which a plugin judges, and at which position.

@@ -64,7 +64,7 @@ impl Origin {
         if self.upload.is_none_or(|upload| upload.is_sent()) && self.link.is_at_rest() {
             self.trial.pool().put_back(self.link, now);
         }
-        self.trial.succeed();
+        // The trial, dropped here, tells that the response came.
     }
 }
 
@@ -107,6 +107,7 @@ impl ResponseBody {
             return if bytes.is_empty() { Self::empty() } else { Self::full(bytes) };
         }
         deadline.set(now + idle);
+        origin.trial.streams();
         let (decoder, deadline) = (BodyDecoder::new(framing), Rc::clone(deadline));
         let download = Download { decoder, origin: Some(origin), deadline, idle };
         Self { content: Content::Streaming(Box::new(download)), _busy: None }
@@ -119,6 +120,7 @@ impl ResponseBody {
 
     /// The client's connection is busy until this body is done with.
     pub(super) fn holding(mut self, busy: Busy) -> Self {
+        busy.responds(self.streams());
         self._busy = Some(busy);
         self
     }
@@ -140,6 +142,8 @@ impl Download {
                     origin.trial.flows(now);
                     if self.decoder.is_done() {
                         self.complete(now);
+                    } else if let Some(upload) = &mut origin.upload {
+                        upload.rests();
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
@@ -164,7 +168,9 @@ impl Download {
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending if self.deadline.poll(cx).is_ready() => {
-                    return Poll::Ready(Some(Err(self.broken(Failure::Timeout, Broken::Stalled))));
+                    // A stream with nothing to say looks the same: that is held against nobody.
+                    self.origin = None;
+                    return Poll::Ready(Some(Err(Broken::Stalled)));
                 }
                 Poll::Pending => return Poll::Pending,
             }

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -72,6 +72,8 @@ pub(super) struct ClientConnection {
     closing: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     tunnel: RefCell<Option<Tunnel>>,
+    /// By when the client must have taken more of the response that the stream polled at this moment just began.
+    unread: RefCell<Option<Rc<Deadline>>>,
 }
 
 /// A request under way on a connection; over when this is dropped.
@@ -83,6 +85,17 @@ pub(super) struct Busy {
 impl Busy {
     pub(super) fn client(&self) -> &Rc<ClientConnection> {
         &self.client
+    }
+
+    /// The response is there to be read. A stream of HTTP/2 whose client takes nothing is not asked for more of it, and so
+    /// would never look at its deadline: see `Streams`.
+    pub(super) fn responds(&self, streams: bool) {
+        if self.client.http2.get() {
+            if !streams {
+                self.deadline.set(self.client.moved.get() + self.client.listener.view().config.keep_alive_timeout);
+            }
+            self.client.unread.replace(Some(Rc::clone(&self.deadline)));
+        }
     }
 
     /// The deadline of this request: on HTTP/1 the connection's.
@@ -117,6 +130,7 @@ impl ClientConnection {
             closing: Cell::new(false),
             waker: RefCell::new(None),
             tunnel: RefCell::new(None),
+            unread: RefCell::new(None),
         }
     }
 
@@ -214,7 +228,7 @@ impl ClientConnection {
             Phase::Idle | Phase::Head | Phase::Response => {}
         }
         if self.http2.get() && self.active.get() > 0 {
-            // Each stream watches over its endpoint, and pings over the client.
+            // Each stream watches over its endpoint and its client, and pings over the connection.
             return Poll::Pending;
         }
         self.deadline.poll(cx)
@@ -245,7 +259,7 @@ async fn sniff(client: &ClientConnection, stream: &mut TcpStream) -> Option<(boo
     let mut read = BytesMut::with_capacity(4096);
     loop {
         let n = {
-            let mut more = std::pin::pin!(stream.read_buf(&mut read));
+            let mut more = pin!(stream.read_buf(&mut read));
             poll_fn(|cx| match more.as_mut().poll(cx) {
                 Poll::Ready(n) => Poll::Ready(n.ok()),
                 Poll::Pending => client.poll_overdue(cx).map(|()| None),
@@ -309,7 +323,7 @@ async fn serve_http1(client: Rc<ClientConnection>, io: TokioIo<ClientIo>) {
 async fn serve_http2(client: Rc<ClientConnection>, io: TokioIo<ClientIo>) {
     let view = client.listener.view();
     let limits = view.config.limits;
-    let mut builder = http2::Builder::new(LocalTasks);
+    let mut builder = http2::Builder::new(Streams(Rc::clone(&client)));
     builder
         .timer(TokioTimer::new())
         .keep_alive_interval(view.config.keep_alive_timeout)
@@ -319,7 +333,7 @@ async fn serve_http2(client: Rc<ClientConnection>, io: TokioIo<ClientIo>) {
     drop(view);
     let serving = Rc::clone(&client);
     let service = service_fn(move |request| exchange::serve(Rc::clone(&serving), request));
-    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+    let mut connection = pin!(builder.serve_connection(io, service));
     let mut told = false;
     poll_fn(|cx| {
         if !told && client.should_say_goodbye() {
@@ -334,18 +348,29 @@ async fn serve_http2(client: Rc<ClientConnection>, io: TokioIo<ClientIo>) {
     .await;
 }
 
-/// Runs the streams of an HTTP/2 connection on the worker's own thread.
-#[derive(Clone, Copy)]
-struct LocalTasks;
+/// Runs the streams of an HTTP/2 connection on the worker's own thread. One whose response the client does not read is
+/// dropped when its deadline passes, which resets it.
+#[derive(Clone)]
+struct Streams(Rc<ClientConnection>);
 
-impl<F> hyper::rt::Executor<F> for LocalTasks
+impl<F> hyper::rt::Executor<F> for Streams
 where
     F: Future + 'static,
 {
     fn execute(&self, task: F) {
+        let client = Rc::clone(&self.0);
         // The task reports to its connection by itself.
         drop(tokio::task::spawn_local(async move {
-            task.await;
+            let mut task = pin!(task);
+            let mut unread: Option<Rc<Deadline>> = None;
+            poll_fn(|cx| {
+                if task.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                unread = client.unread.take().or(unread.take());
+                unread.as_ref().map_or(Poll::Pending, |deadline| deadline.poll(cx))
+            })
+            .await;
         }));
     }
 }

@@ -147,31 +147,31 @@ impl Exchange {
     pub(super) async fn wait_for_room(&self, course: &mut Course) -> Result<Picked, Error> {
         let (seat, began) = (self.seat(), Instant::now());
         let limits = seat.capacity();
-        let overloaded = |why| {
-            seat.counters.queue_refused.add(1);
-            Err(Error::Host(HostFault::Overloaded { cluster: seat.name().clone(), why }))
+        let queued = seat.shared().queue.enter(limits.queue).ok_or_else(|| self.overloaded(Overload::QueueFull))?;
+        let look = || match self.pick(course, Instant::now()) {
+            Ok(picked) => Some(Ok(picked)),
+            Err(Unpicked::Error(error)) => Some(Err(error)),
+            Err(Unpicked::Full) => None,
         };
-        let Some(queued) = seat.shared().queue.enter(limits.queue) else { return overloaded(Overload::QueueFull) };
-        let waited = tokio::time::timeout(limits.queue_timeout, async {
-            loop {
-                match self.pick(course, Instant::now()) {
-                    Ok(picked) => return Ok(picked),
-                    Err(Unpicked::Error(error)) => return Err(error),
-                    Err(Unpicked::Full) => queued.turn().await,
-                }
-            }
-        });
-        let Ok(picked) = waited.await else { return overloaded(Overload::QueueTimeout) };
+        let waited = tokio::time::timeout(limits.queue_timeout, queued.wait(look)).await;
+        let picked = waited.map_err(|_| self.overloaded(Overload::QueueTimeout))?;
         seat.counters.queued(began.elapsed());
         picked
+    }
+
+    /// The request did not get its turn.
+    pub(super) fn overloaded(&self, why: Overload) -> Error {
+        let seat = self.seat();
+        seat.counters.queue_refused.add(1);
+        Error::Host(HostFault::Overloaded { cluster: seat.name().clone(), why })
     }
 
     /// The roster may know already that circuits are open.
     fn no_endpoint(&self, now: Instant) -> Error {
         let seat = self.seat();
-        match seat.opens_at() {
-            Some(_) => self.circuit_open(now),
-            None => Error::Host(HostFault::NoEndpoint(seat.name().clone())),
+        match seat.is_cut_off() {
+            true => self.circuit_open(now),
+            false => Error::Host(HostFault::NoEndpoint(seat.name().clone())),
         }
     }
 

@@ -86,6 +86,8 @@ reasons! {
     QueueFull => "queue-full",
     /// The request's turn did not come in time.
     QueueTimeout => "queue-timeout",
+    /// The host has no room for one more connection to an endpoint.
+    OutOfResources => "out-of-resources",
     /// No connection could be made.
     Connect => "connect-failed",
     /// No connection was made in time.
@@ -137,6 +139,8 @@ pub enum EndpointFault {
     ConnectTimeout,
     /// All connections stayed in use for the time that a connection may take.
     PoolExhausted,
+    /// The host had not what a connection needs: descriptors, ports, memory. The client is told that it is the host's.
+    OutOfResources(String),
     /// No response in time.
     ResponseTimeout,
     /// The endpoint stopped reading or sending.
@@ -170,6 +174,13 @@ pub enum HostFault {
     },
     /// More connections than the listener takes.
     TooManyConnections(usize),
+    /// It has not what a connection to an endpoint needs.
+    OutOfResources {
+        /// The cluster.
+        cluster: ClusterName,
+        /// What is missing.
+        why: String,
+    },
 }
 
 /// Why a request could not be answered by an endpoint.
@@ -216,7 +227,7 @@ impl Error {
             Self::Client(ClientFault::TooManyRequests { retry_after }) => Some(*retry_after),
             Self::Host(HostFault::CircuitOpen { retry_after, .. }) => Some(*retry_after),
             // A queue that is full now may have room in a moment; less than a second cannot be said.
-            Self::Host(HostFault::Overloaded { .. }) => Some(1),
+            Self::Host(HostFault::Overloaded { .. } | HostFault::OutOfResources { .. }) => Some(1),
             _ => None,
         }
     }
@@ -251,6 +262,7 @@ impl Error {
             Self::Host(HostFault::Overloaded { why: Overload::QueueFull, .. }) => Reason::QueueFull,
             Self::Host(HostFault::Overloaded { why: Overload::QueueTimeout, .. }) => Reason::QueueTimeout,
             Self::Host(HostFault::TooManyConnections(_)) => Reason::TooManyConnections,
+            Self::Host(HostFault::OutOfResources { .. }) => Reason::OutOfResources,
         }
     }
 
@@ -274,6 +286,7 @@ impl Error {
             | Reason::QueueFull
             | Reason::QueueTimeout
             | Reason::PoolExhausted
+            | Reason::OutOfResources
             | Reason::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
             Reason::Connect | Reason::Reset | Reason::Protocol => StatusCode::BAD_GATEWAY,
             Reason::ConnectTimeout | Reason::ResponseTimeout | Reason::IdleTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -287,11 +300,11 @@ impl EndpointFault {
         matches!(self, Self::Connect(_) | Self::ConnectTimeout | Self::PoolExhausted)
     }
 
-    /// What the strategy and the figures are told; a full pool says nothing about the endpoint.
+    /// What the strategy and the figures are told; what the host lacks says nothing about the endpoint.
     pub fn failure(&self) -> Failure {
         match self {
             Self::Connect(_) | Self::ConnectTimeout => Failure::Connect,
-            Self::PoolExhausted => Failure::Cancelled,
+            Self::PoolExhausted | Self::OutOfResources(_) => Failure::Cancelled,
             Self::ResponseTimeout | Self::IdleTimeout => Failure::Timeout,
             Self::Reset(_) => Failure::Reset,
             Self::Protocol(_) => Failure::Protocol,
@@ -303,6 +316,7 @@ impl EndpointFault {
             Self::Connect(_) => Reason::Connect,
             Self::ConnectTimeout => Reason::ConnectTimeout,
             Self::PoolExhausted => Reason::PoolExhausted,
+            Self::OutOfResources(_) => Reason::OutOfResources,
             Self::ResponseTimeout => Reason::ResponseTimeout,
             Self::IdleTimeout => Reason::IdleTimeout,
             Self::Reset(_) => Reason::Reset,
@@ -332,6 +346,7 @@ impl fmt::Display for EndpointFault {
             Self::Connect(why) => write!(f, "no connection could be made: {why}"),
             Self::ConnectTimeout => f.write_str("no connection was made in time"),
             Self::PoolExhausted => f.write_str("all connections to it stayed in use"),
+            Self::OutOfResources(why) => write!(f, "the host has not what a connection needs: {why}"),
             Self::ResponseTimeout => f.write_str("it did not answer in time"),
             Self::IdleTimeout => f.write_str("it stopped reading or sending"),
             Self::Reset(why) => write!(f, "the connection broke before the response came: {why}"),
@@ -356,6 +371,9 @@ impl fmt::Display for Error {
             }
             Self::Host(HostFault::TooManyConnections(limit)) => {
                 write!(f, "the listener takes at most {limit} connections")
+            }
+            Self::Host(HostFault::OutOfResources { why, .. }) => {
+                write!(f, "there is no room for one more connection to an endpoint: {why}")
             }
         }
     }

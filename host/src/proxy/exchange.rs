@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming as IncomingBody;
@@ -69,6 +69,14 @@ pub(super) struct Exchange {
     upgrade: Option<HeaderValue>,
 }
 
+/// A request that may be sent to a cluster.
+struct Checked {
+    seat: Rc<ClusterSeat>,
+    version: Version,
+    upgrade: Option<HeaderValue>,
+    course: Course,
+}
+
 /// A response whose head came.
 pub(super) struct Answer {
     pub(super) link: Box<Link>,
@@ -83,18 +91,14 @@ impl Exchange {
     fn admit(busy: Busy, request: Request<IncomingBody>, started: Instant) -> Result<(Self, Course), (Busy, Error)> {
         let (parts, body) = request.into_parts();
         match Self::check(&busy, parts, body, started) {
-            Ok((seat, version, upgrade, course)) => Ok((Self { busy, seat, started, version, upgrade }, course)),
+            Ok(Checked { seat, version, upgrade, course }) => {
+                Ok((Self { busy, seat, started, version, upgrade }, course))
+            }
             Err(error) => Err((busy, error)),
         }
     }
 
-    #[allow(clippy::type_complexity)]
-    fn check(
-        busy: &Busy,
-        parts: http::request::Parts,
-        body: IncomingBody,
-        started: Instant,
-    ) -> Result<(Rc<ClusterSeat>, Version, Option<HeaderValue>, Course), Error> {
+    fn check(busy: &Busy, parts: http::request::Parts, body: IncomingBody, started: Instant) -> Result<Checked, Error> {
         let client = busy.client();
         let view = client.listener().view();
         let limits = view.config.limits;
@@ -127,17 +131,20 @@ impl Exchange {
         let wire = (parts.version < Version::HTTP_2).then(|| Rc::clone(client.wire()));
         let upload = Upload::new(body, &head.headers, &limits, wire);
         let course = Course::new(head, upload, upgrade.is_some());
-        Ok((seat, parts.version, upgrade, course))
+        Ok(Checked { seat, version: parts.version, upgrade, course })
     }
 
     /// The response, and when its head came. What is seldom done is boxed, and what is large stays where it is, so that
     /// what is often done stays small.
     async fn answer(&self, course: &mut Course) -> Result<(Response<ResponseBody>, Instant), Error> {
         let (mut place, mut now) = (None, self.started);
-        if self.seat.capacity().in_flight.is_some() {
+        let capacity = self.seat.capacity();
+        if capacity.in_flight.is_some() {
             (place, now) = Box::pin(self.enter()).await?;
         }
-        let mut picked = match self.pick(course, now) {
+        let waits = capacity.endpoint_in_flight.is_some() && self.seat.shared().queue.is_in_use();
+        let picked = if waits { Err(Unpicked::Full) } else { self.pick(course, now) };
+        let mut picked = match picked {
             Ok(picked) => picked,
             Err(Unpicked::Full) => Box::pin(self.wait_for_room(course)).await?,
             Err(Unpicked::Error(error)) => return Err(error),
@@ -157,18 +164,10 @@ impl Exchange {
 
     /// A place in the cluster, as soon as there is one.
     async fn enter(&self) -> Result<(Option<Place>, Instant), Error> {
-        let counters = &self.seat.counters;
-        match self.seat.live().capacity().enter().await {
-            Ok(place) => {
-                let now = Instant::now();
-                counters.queued(now.saturating_duration_since(self.started));
-                Ok((Some(place), now))
-            }
-            Err(why) => {
-                counters.queue_refused.add(1);
-                Err(Error::Host(HostFault::Overloaded { cluster: self.seat.name().clone(), why }))
-            }
-        }
+        let place = self.seat.live().capacity().enter().await.map_err(|why| self.overloaded(why))?;
+        let now = Instant::now();
+        self.seat.counters.queued(now.saturating_duration_since(self.started));
+        Ok((Some(place), now))
     }
 
     /// Sends the request to an endpoint and waits for the head of its response.
@@ -197,13 +196,15 @@ impl Exchange {
     }
 
     async fn connect(&self, trial: &Trial, sure: bool, due: Option<Instant>) -> Result<Box<Link>, EndpointFault> {
-        let mut limit = self.seat.timeouts().connect;
-        if let Some(due) = due {
-            limit = limit.min(due.saturating_duration_since(Instant::now()));
-        }
-        let connected = trial.pool().acquire(sure, limit).await;
+        let connected = trial.pool().acquire(sure, self.connect_limit(due)).await;
         self.count(&connected);
         connected
+    }
+
+    /// How long making a connection may take.
+    pub(super) fn connect_limit(&self, due: Option<Instant>) -> Duration {
+        let limit = self.seat.timeouts().connect;
+        due.map_or(limit, |due| limit.min(due.saturating_duration_since(Instant::now())))
     }
 
     /// The cluster that serves the request.
@@ -299,8 +300,8 @@ impl Exchange {
     /// Leaves both sockets to a tunnel, which begins when the client has its response.
     fn change_protocol(&self, link: Link, mut trial: Trial) {
         trial.tell_now();
-        let (stream, read) = link.into_parts();
+        let (stream, read, slot) = link.into_parts();
         let idle = self.seat.timeouts().idle_stream;
-        self.busy.client().tunnel(Tunnel { stream, read, idle, _trial: trial });
+        self.busy.client().tunnel(Tunnel { stream, read, idle, _trial: trial, _slot: slot });
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct Link {
     keep_alive: bool,
     /// When it was last put into the pool; none when it is new.
     pub(super) parked: Option<Instant>,
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl Link {
@@ -58,7 +58,7 @@ impl Link {
             heard: false,
             keep_alive: false,
             parked: None,
-            _slot: slot,
+            slot,
         }
     }
 
@@ -188,8 +188,8 @@ impl Link {
         self.stream.try_read(&mut [0]).is_err_and(would_block)
     }
 
-    /// The socket, and what was read beyond the response.
-    pub(super) fn into_parts(self) -> (TcpStream, Bytes) {
-        (self.stream, self.input)
+    /// The socket, what was read beyond the response, and the connection's place among the others.
+    pub(super) fn into_parts(self) -> (TcpStream, Bytes, Slot) {
+        (self.stream, self.input, self.slot)
     }
 }

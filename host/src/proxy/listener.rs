@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use super::clients::{ClientConnected, Clients};
 use super::connection::{self, ClientConnection};
 use super::error::{ClientFault, Error, HostFault, Reason};
-use super::files::{ClientBudget, Counted};
+use super::files::{Counted, FileBudget};
 use super::metrics::ListenerCounters;
 use super::problem;
 use super::world::World;
@@ -79,7 +79,7 @@ pub(super) fn listen(socket: std::net::TcpListener) -> io::Result<TcpListener> {
 pub struct OpenConnections {
     count: Arc<AtomicUsize>,
     clients: Clients,
-    budget: ClientBudget,
+    budget: FileBudget,
 }
 
 /// A connection that is counted, everywhere that it counts.
@@ -87,8 +87,13 @@ struct Entered(#[expect(dead_code, reason = "they give back on drop")] (Counted,
 
 impl OpenConnections {
     /// None so far, and no more than the process bears.
-    pub fn within(budget: &ClientBudget) -> Self {
+    pub fn within(budget: &FileBudget) -> Self {
         Self { budget: budget.clone(), ..Self::default() }
+    }
+
+    /// Whether they are those of the same socket.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.count, &other.count)
     }
 
     /// How many there are.
@@ -107,7 +112,7 @@ impl OpenConnections {
                 Some(connected.ok_or(Error::Client(ClientFault::TooManyConnections(limit)))?)
             }
         };
-        let file = self.budget.enter().ok_or_else(|| too_many(self.budget.limit()))?;
+        let file = self.budget.client().ok_or_else(|| too_many(self.budget.limit()))?;
         Ok(Entered((open, file, client)))
     }
 }
@@ -123,7 +128,7 @@ pub(super) struct ListenerSlot {
     world: Rc<World>,
     view: RefCell<Rc<ListenerView>>,
     open: OpenConnections,
-    counters: Arc<ListenerCounters>,
+    counters: RefCell<Arc<ListenerCounters>>,
     connections: RefCell<HashMap<u64, Rc<ClientConnection>>>,
     next: Cell<u64>,
     closing: Cell<bool>,
@@ -137,7 +142,7 @@ impl ListenerSlot {
             world,
             view: RefCell::new(Rc::new(view)),
             open,
-            counters,
+            counters: RefCell::new(counters),
             connections: RefCell::default(),
             next: Cell::new(0),
             closing: Cell::new(false),
@@ -153,8 +158,12 @@ impl ListenerSlot {
         &self.world
     }
 
+    pub(super) fn open(&self) -> &OpenConnections {
+        &self.open
+    }
+
     pub(super) fn counters(&self) -> Arc<ListenerCounters> {
-        Arc::clone(&self.counters)
+        Arc::clone(&self.counters.borrow())
     }
 
     /// What holds at this moment.
@@ -174,8 +183,11 @@ impl ListenerSlot {
         }
     }
 
-    /// From the next request on, other routes and limits hold.
+    /// From the next request on, other routes and limits hold. Under another name, what comes is counted there.
     pub(super) fn configure(&self, view: ListenerView) {
+        if self.view.borrow().config.name != view.config.name {
+            self.counters.replace(self.world.metrics().listener(&view.config.name));
+        }
         self.view.replace(Rc::new(view));
     }
 
@@ -237,7 +249,7 @@ impl ListenerSlot {
     }
 
     fn take(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
-        self.counters.accepted.add(1);
+        self.counters.borrow().accepted.add(1);
         let entered = match self.open.enter(&self.view.borrow().config.limits, peer.ip()) {
             Ok(entered) => entered,
             Err(error) => return self.turn_away(&stream, &error),
@@ -254,7 +266,7 @@ impl ListenerSlot {
     }
 
     fn turn_away(&self, stream: &TcpStream, error: &Error) {
-        self.counters.refuse(error.reason());
+        self.counters.borrow().refuse(error.reason());
         // One client that floods is not worth an answer.
         if error.reason() != Reason::TooManyConnectionsOfClient {
             // As much as the socket takes at once: an empty one takes it all.
@@ -272,6 +284,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// A connection that is known to its listener; forgotten on drop.
 struct Present {
     listener: Rc<ListenerSlot>,
+    /// Where it was counted: the listener may get another name.
+    counters: Arc<ListenerCounters>,
     id: u64,
     _entered: Entered,
 }
@@ -281,19 +295,20 @@ impl Present {
         let id = listener.next.get();
         listener.next.set(id + 1);
         listener.connections.borrow_mut().insert(id, Rc::clone(client));
-        listener.counters.open.add(1);
+        let counters = listener.counters();
+        counters.open.add(1);
         listener.world.enter();
         if listener.closing.get() {
             client.close();
         }
-        Self { listener: Rc::clone(listener), id, _entered: entered }
+        Self { listener: Rc::clone(listener), counters, id, _entered: entered }
     }
 }
 
 impl Drop for Present {
     fn drop(&mut self) {
         self.listener.connections.borrow_mut().remove(&self.id);
-        self.listener.counters.open.subtract(1);
+        self.counters.open.subtract(1);
         self.listener.world.leave();
     }
 }

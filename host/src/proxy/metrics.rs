@@ -22,7 +22,7 @@ pub const RESPONSE_TIME_BOUNDS_US: [u64; 16] = [
 /// The status classes by which requests are counted.
 pub const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-pub(super) const BUCKETS: usize = RESPONSE_TIME_BOUNDS_US.len() + 1;
+const BUCKETS: usize = RESPONSE_TIME_BOUNDS_US.len() + 1;
 
 /// As many as `Reason::ALL` has.
 const REASONS: usize = Reason::ALL.len();
@@ -96,11 +96,6 @@ impl ClusterCounters {
     /// Counts how long a request waited for its turn, where there is a limit.
     pub(super) fn queued(&self, took: Duration) {
         time(&self.queue_times, &self.queue_time_us, took);
-    }
-
-    /// How many responses took how long, by `RESPONSE_TIME_BOUNDS_US`.
-    pub(super) fn response_times(&self) -> [u64; BUCKETS] {
-        read_all(&self.response_times)
     }
 
     fn read(&self) -> ClusterReading {

@@ -50,7 +50,7 @@ mod world;
 mod tests;
 
 pub use error::{ClientFault, EndpointFault, Error, HostFault, Reason, Source};
-pub use files::ClientBudget;
+pub use files::FileBudget;
 pub use listener::{OpenConnections, bind, probe};
 pub use metrics::{ClusterReading, ListenerReading, RESPONSE_TIME_BOUNDS_US, STATUS_CLASSES, Snapshot, WorkerMetrics};
 pub use retry::RetryReason;

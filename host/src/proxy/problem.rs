@@ -69,7 +69,8 @@ fn cause(error: &Error, reason: &str) -> Value {
         Error::Host(
             HostFault::NoEndpoint(cluster)
             | HostFault::CircuitOpen { cluster, .. }
-            | HostFault::Overloaded { cluster, .. },
+            | HostFault::Overloaded { cluster, .. }
+            | HostFault::OutOfResources { cluster, .. },
         ) => json!({
             "source": source,
             "cluster": cluster.as_str(),

@@ -94,7 +94,8 @@ impl Exchange {
             }
             course.tried.push(picked.trial.id());
             let next = match self.pick(course, Instant::now()) {
-                Err(Unpicked::Full) => self.wait_for_room(course).await.ok(),
+                // A response has its place at the endpoint still, and might be waited for by itself.
+                Err(Unpicked::Full) if last.is_err() => self.wait_for_room(course).await.ok(),
                 next => next.ok(),
             };
             let Some(next) = next else { break };

@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::budget;
-use super::hedge::Quantile;
+use super::hedge::{Quantile, Silences};
 use super::metrics::ClusterCounters;
 use super::pool::EndpointPool;
 use super::shared::ClusterShared;
 use super::trial::Refusal;
 use crate::circuit::{Circuits, Permit};
-use crate::cluster::{InFlight, LiveCluster, Member};
+use crate::cluster::{InFlight, LiveCluster, Member, Standing};
 use crate::config;
-use crate::model::{Attempt, ClusterName, EndpointId, Failure, Outcome, RequestHead};
+use crate::model::{
+    Attempt, CircuitState, ClusterName, EndpointId, Failure, HealthState, Outcome, PanicChoice, RequestHead,
+};
 use crate::routing::{Decision, Selector};
 
 /// A cluster as one worker serves it.
@@ -30,6 +32,7 @@ pub(super) struct ClusterSeat {
     /// Ordered by id.
     pools: RefCell<Vec<(EndpointId, Rc<EndpointPool>)>>,
     quantile: Quantile,
+    pub(super) silences: Silences,
     pub(super) counters: Arc<ClusterCounters>,
 }
 
@@ -48,6 +51,7 @@ impl ClusterSeat {
             selector: RefCell::new(selector),
             pools: RefCell::default(),
             quantile: Quantile::default(),
+            silences: Silences::default(),
             counters,
         }
     }
@@ -109,7 +113,7 @@ impl ClusterSeat {
     /// After how long a second request is sent beside the first, when that is known.
     pub(super) fn hedges_after(&self, now: Instant) -> Option<Duration> {
         let hedge = self.config.borrow().retry.hedge?;
-        self.quantile.of(hedge.percentile, &self.counters, now).map(|time| time.max(hedge.after_at_least))
+        self.quantile.of(hedge.percentile, &self.live, now).map(|time| time.max(hedge.after_at_least))
     }
 
     /// Whether an attempt failed; none when it says nothing of the endpoint.
@@ -152,8 +156,19 @@ impl ClusterSeat {
     /// When the first open circuit lets a request pass; none when none is open.
     pub(super) fn opens_at(&self) -> Option<Instant> {
         let roster = self.live.roster();
-        let gates = roster.members().iter().filter_map(|member| self.circuits.gate(member.id()));
-        gates.filter_map(|gate| gate.opens_at()).min()
+        let serving = roster.members().iter().filter(|member| member.standing().is_in_service());
+        serving.filter_map(|member| self.circuits.gate(member.id())?.opens_at()).min()
+    }
+
+    /// Whether an open circuit, and nothing else, keeps somebody out. Where a panic lets in whoever is in service, the
+    /// verdict does not.
+    pub(super) fn is_cut_off(&self) -> bool {
+        let panic_helps = self.config.borrow().health.panic.choose != PanicChoice::None;
+        let otherwise_fit = |of: &Standing| of.checked && of.verdict.state != HealthState::Failed;
+        self.live.roster().members().iter().map(|member| member.standing()).any(|standing| {
+            let fit = standing.is_in_service() && (panic_helps || otherwise_fit(standing));
+            fit && standing.circuit == CircuitState::Open
+        })
     }
 
     /// Tells the strategy what became of an attempt.
@@ -168,7 +183,8 @@ impl ClusterSeat {
         if let Some((_, pool)) = at.ok().and_then(|at| pools.get(at)) {
             return Rc::clone(pool);
         }
-        let pool = Rc::new(EndpointPool::new(&member.endpoint().spec.address, self.config.borrow().pool));
+        let pool =
+            Rc::new(EndpointPool::new(&member.endpoint().spec.address, self.config.borrow().pool, &self.shared.files));
         pools.insert(at.unwrap_or_else(|at| at), (member.id(), Rc::clone(&pool)));
         pool
     }
@@ -178,7 +194,8 @@ impl ClusterSeat {
         let roster = self.live.roster();
         self.pools.borrow_mut().retain(|(id, pool)| {
             pool.sweep(now);
-            roster.members().binary_search_by_key(id, |member| member.id()).is_ok()
+            roster.get(*id).is_some()
         });
+        self.silences.forget(|id| roster.get(id).is_none());
     }
 }

@@ -55,8 +55,7 @@ impl Sending<'_> {
             let mut outbox = link.into_outbox();
             outbox.rewind();
             reused = false;
-            let limit = self.exchange.seat().timeouts().connect;
-            let renewed = Box::pin(self.trial.pool().renew(limit)).await;
+            let renewed = Box::pin(self.trial.pool().renew(self.exchange.connect_limit(self.due))).await;
             self.exchange.count(&renewed);
             link = match renewed {
                 Ok(link) => link,

@@ -9,6 +9,8 @@ mod forwarding;
 mod harness;
 mod http2;
 mod limits;
+mod quiet;
 mod refusals;
 mod retries;
+mod shortage;
 mod upstreams;

@@ -2,13 +2,14 @@
 //! endpoint's figures, its circuit and the strategy are told exactly once.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use super::error::{EndpointFault, Error};
+use super::error::{EndpointFault, Error, HostFault};
 use super::pool::EndpointPool;
 use super::seat::ClusterSeat;
 use crate::circuit::Permit;
@@ -38,6 +39,8 @@ pub(super) struct Trial {
     answered: Option<(StatusCode, Duration)>,
     settled: bool,
     permit: Option<Permit>,
+    /// The permit of a trial that is decided by itself when its time is over.
+    undecided: Option<Rc<Cell<Option<Permit>>>>,
     in_flight: Option<InFlight>,
     /// The request's place in its cluster, which it has until its response is complete.
     place: Option<Place>,
@@ -55,6 +58,7 @@ impl Trial {
             answered: None,
             settled: false,
             permit,
+            undecided: None,
             in_flight: Some(in_flight),
             place: None,
         })
@@ -106,11 +110,26 @@ impl Trial {
         }
     }
 
-    /// The response is complete, or as much of it as the client wanted.
-    pub(super) fn succeed(self) {}
+    /// The rest of the response may be hours away, and be quiet until then. Where others wait for what the circuit makes
+    /// of this one, the time decides: the response is sound when nothing was heard of a failure until then.
+    pub(super) fn streams(&mut self) {
+        let Some((status, _)) = self.answered else { return };
+        let Some(permit) = self.permit.take_if(|permit| permit.is_trial()) else { return };
+        let failed = self.seat.judge(&Ok(status));
+        let undecided = Rc::new(Cell::new(Some(permit)));
+        let later = Rc::downgrade(&undecided);
+        self.undecided = Some(undecided);
+        drop(tokio::task::spawn_local(async move {
+            tokio::time::sleep(SOUND_AFTER).await;
+            if let Some(permit) = later.upgrade().and_then(|undecided| undecided.take()) {
+                tell(permit, &Ok(status), failed, Instant::now());
+            }
+        }));
+    }
 
-    /// The attempt failed.
+    /// The attempt failed. What a response that was sound for so long comes to is no matter of the circuit any more.
     pub(super) fn fail(&mut self, failure: Failure, now: Instant) {
+        self.flows(now);
         self.settle(Err(failure), now.saturating_duration_since(self.began), now);
         self.end();
     }
@@ -125,13 +144,12 @@ impl Trial {
 
     /// The attempt failed: the error that says so.
     pub(super) fn fault(&mut self, fault: EndpointFault, now: Instant) -> Error {
-        let error = Error::Endpoint {
-            cluster: self.seat.name().clone(),
-            endpoint: self.member.endpoint().spec.name.clone(),
-            fault: fault.clone(),
-        };
         self.fail(fault.failure(), now);
-        error
+        let cluster = self.seat.name().clone();
+        match fault {
+            EndpointFault::OutOfResources(why) => Error::Host(HostFault::OutOfResources { cluster, why }),
+            fault => Error::Endpoint { cluster, endpoint: self.member.endpoint().spec.name.clone(), fault },
+        }
     }
 
     fn settle(&mut self, result: Result<StatusCode, Failure>, latency: Duration, now: Instant) {
@@ -146,13 +164,19 @@ impl Trial {
     }
 
     fn tell_circuit(&mut self, result: &Result<StatusCode, Failure>, failed: Option<bool>, now: Instant) {
-        let Some(permit) = self.permit.take() else { return };
-        match failed {
-            Some(false) => permit.succeeded(now),
-            Some(true) => permit.failed(now, &cause(result)),
-            // Dropped, it is abandoned.
-            None => {}
+        let permit = self.permit.take().or_else(|| self.undecided.take()?.take());
+        if let Some(permit) = permit {
+            tell(permit, result, failed, now);
         }
+    }
+}
+
+fn tell(permit: Permit, result: &Result<StatusCode, Failure>, failed: Option<bool>, now: Instant) {
+    match failed {
+        Some(false) => permit.succeeded(now),
+        Some(true) => permit.failed(now, &cause(result)),
+        // Dropped, it is abandoned.
+        None => {}
     }
 }
 

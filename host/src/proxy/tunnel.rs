@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::metrics::{Count, ListenerCounters};
+use super::pool::Slot;
 use super::trial::Trial;
 
 /// What is read at a time.
@@ -23,6 +24,8 @@ pub(super) struct Tunnel {
     pub(super) idle: Duration,
     /// The attempt lasts as long as the tunnel.
     pub(super) _trial: Trial,
+    /// It is a connection like others.
+    pub(super) _slot: Slot,
 }
 
 impl Tunnel {

@@ -28,6 +28,9 @@ pub(super) enum Turn {
     Nobody,
 }
 
+/// Longer than anything that is sent; a deadline bears no more than some hundred years.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Why a request could not be sent to its end.
 #[derive(Debug)]
 pub(super) enum SendFault {
@@ -35,38 +38,46 @@ pub(super) enum SendFault {
     Link(io::Error),
 }
 
-/// Holds a client to the rate at which its body must come. Waiting for it uses up its credit, bytes add to it, up to the
-/// grace that it begins with; time in which the endpoint takes nothing does not count.
+/// Holds a client to the rate at which its body must come, on average over all that was waited for it. So whoever sent
+/// quickly may pause; how long a single pause may be is the idle timeout's matter. Time in which nobody waits for the
+/// client does not count: the endpoint takes nothing, or the request is about to be sent again.
 struct Pace {
     rate: BodyRate,
-    credit: Duration,
+    bytes: u64,
+    waited: Duration,
     waits_since: Option<Instant>,
     deadline: Deadline,
 }
 
 impl Pace {
     fn new(rate: BodyRate, now: Instant) -> Self {
-        Self { rate, credit: rate.grace, waits_since: None, deadline: Deadline::new(now + rate.grace) }
-    }
-
-    /// So many bytes came.
-    fn brings(&mut self, bytes: usize) {
-        let worth = Duration::from_secs_f64(bytes as f64 / f64::from(self.rate.bytes_per_second.max(1)));
-        self.credit = self.credit.saturating_add(worth).min(self.rate.grace);
+        let deadline = Deadline::new(now + rate.grace);
+        Self { rate, bytes: 0, waited: Duration::ZERO, waits_since: None, deadline }
     }
 
     /// The client is not waited for any longer, for now.
     fn moves(&mut self, now: Instant) {
         if let Some(since) = self.waits_since.take() {
-            self.credit = self.credit.saturating_sub(now.saturating_duration_since(since));
+            self.waited += now.saturating_duration_since(since);
         }
     }
 
-    /// The client is waited for; ready when it has no credit left.
+    /// Nobody looks whether the client is waited for: until that is polled again, it is not.
+    fn rests(&mut self) {
+        self.waits_since = None;
+    }
+
+    /// The client is waited for; ready when that took longer than what came is worth.
     fn poll_waits(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         self.waits_since = Some(now);
-        self.deadline.set(now + self.credit);
+        self.deadline.set(now + self.allowed().saturating_sub(self.waited));
         self.deadline.poll(cx)
+    }
+
+    /// For how long what came so far may be waited for.
+    fn allowed(&self) -> Duration {
+        let worth = self.bytes / u64::from(self.rate.bytes_per_second.max(1));
+        Duration::from_secs(worth).min(LONGEST).max(self.rate.grace)
     }
 }
 
@@ -133,9 +144,17 @@ impl Upload {
         self.source.keep(most, outbox.gather());
     }
 
-    /// It will not be sent again.
+    /// It will not be sent again. What is left of it is for another to send.
     pub(super) fn forget(&mut self) {
+        self.rests();
         self.source.forget();
+    }
+
+    /// Nobody waits for the client until this is polled again.
+    pub(super) fn rests(&mut self) {
+        if let Some(pace) = &mut self.pace {
+            pace.rests();
+        }
     }
 
     /// Whether it can be sent again.
@@ -145,6 +164,7 @@ impl Upload {
 
     /// It is sent again from the beginning: what goes out first.
     pub(super) fn rewind(&mut self) -> Outbox {
+        self.rests();
         self.passed = 0;
         self.ended = false;
         self.turn = Turn::Endpoint;
@@ -167,7 +187,7 @@ impl Upload {
             match frame.into_data() {
                 Ok(data) => {
                     if let Some(pace) = &mut self.pace {
-                        pace.brings(data.len());
+                        pace.bytes += data.len() as u64;
                     }
                     self.passed += data.len() as u64;
                     if let Some(limit) = self.limit.filter(|limit| self.passed > *limit) {
@@ -243,4 +263,41 @@ pub(super) fn poll_send(
         }
     }
     Poll::Ready(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Waits for a client of which so many bytes came, where 1000 a second must come after 100 ms, and then does not wait
+    /// for it: whether it was too slow.
+    async fn is_cut(bytes: u64, waited_ms: u64, rested_ms: u64) -> bool {
+        let (rate, start) = (BodyRate { bytes_per_second: 1000, grace: Duration::from_millis(100) }, Instant::now());
+        let mut pace = Pace { bytes, ..Pace::new(rate, start) };
+        let cx = &mut Context::from_waker(Waker::noop());
+        let waited = start + Duration::from_millis(waited_ms);
+        assert!(pace.poll_waits(cx, start).is_pending());
+        pace.moves(waited);
+        let _ = pace.poll_waits(cx, waited);
+        pace.rests();
+        pace.moves(waited + Duration::from_millis(rested_ms));
+        pace.waited >= pace.allowed()
+    }
+
+    #[tokio::test]
+    async fn what_is_waited_for_counts_and_what_is_not_does_not() {
+        for (bytes, waited_ms, rested_ms, expected) in [
+            (0, 99, 0, false),
+            (0, 100, 0, true),
+            (0, 0, 3_600_000, false),
+            (50, 100, 0, true),
+            (10_000, 9_999, 3_600_000, false),
+            (10_000, 10_000, 0, true),
+            (u64::MAX, 3_600_000, 0, false),
+        ] {
+            assert_eq!(is_cut(bytes, waited_ms, rested_ms).await, expected, "{bytes} bytes, {waited_ms} ms");
+        }
+    }
 }

@@ -39,7 +39,7 @@ pub struct ListenerUpdate {
     /// Its connections over all workers: the same for as long as the socket is.
     pub open: OpenConnections,
     /// This worker's sockets, when the listener is new or has a new address: from `bind`, or from the process before; none
-    /// when it keeps its own.
+    /// when it keeps its own, which it does by `open`, whatever its name.
     pub sockets: Vec<std::net::TcpListener>,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct World {
     lost: mpsc::UnboundedSender<SeatLost>,
     metrics: Arc<WorkerMetrics>,
     clusters: RefCell<HashMap<ClusterName, Rc<ClusterSeat>>>,
-    listeners: RefCell<HashMap<ListenerName, Rc<ListenerSlot>>>,
+    listeners: RefCell<Vec<Rc<ListenerSlot>>>,
     connections: Cell<usize>,
     emptied: Notify,
 }
@@ -107,7 +107,7 @@ impl World {
 
     /// Closes every listener, and returns when the last connection is done.
     pub(super) async fn finish(&self) {
-        for (_, listener) in self.listeners.borrow_mut().drain() {
+        for listener in self.listeners.borrow_mut().drain(..) {
             listener.close();
         }
         // Lets the listeners take what is in their queues.
@@ -191,12 +191,13 @@ impl World {
 
     fn apply_listeners(self: &Rc<Self>, updates: Vec<ListenerUpdate>, applied: &mut Applied) {
         let mut before = self.listeners.take();
-        let mut after = HashMap::with_capacity(updates.len());
+        let mut after = Vec::with_capacity(updates.len());
         for ListenerUpdate { config, routes, open, sockets } in updates {
             let name = config.name.clone();
             let view = ListenerView { config, routes };
             let sockets = sockets.into_iter().map(listen).collect::<io::Result<Vec<_>>>();
-            let listener = match (sockets, before.remove(&name)) {
+            let before = before.iter().position(|old| old.open().is(&open)).map(|at| before.swap_remove(at));
+            let listener = match (sockets, before) {
                 (Ok(sockets), Some(kept)) if sockets.is_empty() => {
                     kept.configure(view);
                     kept
@@ -216,16 +217,16 @@ impl World {
                     listener
                 }
                 (Err(error), old) => {
-                    applied.failed.push((name.clone(), error));
+                    applied.failed.push((name, error));
                     match old {
                         Some(old) => old,
                         None => continue,
                     }
                 }
             };
-            after.insert(name, listener);
+            after.push(listener);
         }
-        for listener in before.values() {
+        for listener in before {
             listener.close();
         }
         self.listeners.replace(after);

@@ -149,7 +149,7 @@ fn only_what_the_roster_calls_ready_is_a_candidate() {
     world.seat(answering(Choice::Endpoint(EndpointId(1))));
     assert_eq!(world.pick(&[]), Ok(1));
     let cluster = Arc::clone(world.selector.cluster());
-    assert!(cluster.command(&EndpointName::new("e2").unwrap(), AdminState::Draining));
+    assert!(cluster.command(EndpointId(1), AdminState::Draining));
     assert_eq!(world.pick(&[]), Ok(0), "the strategy insists, and is not heard");
     assert!(matches!(world.lost.try_recv().unwrap().fault, Fault::NotACandidate(EndpointId(1))));
 }

@@ -1,5 +1,6 @@
-//! Slow start: gives an endpoint that joined, or that came back from failed or recovering, more and more of its weight,
-//! so that it can fill its caches and pools.
+//! Slow start: gives an endpoint that joined, that came back from failed or recovering, or whose circuit closed again,
+//! more and more of its weight, so that it can fill its caches and pools. While its circuit is half-open it has the share
+//! that it begins with.
 //!
 //! The share rises as in Envoy: `max(min_weight, (time / window_ms) ^ (1 / aggression))`. Put this policy last in the
 //! list, so that it sees what the others took out at once. An endpoint does not ramp while every endpoint of the cluster
@@ -20,7 +21,7 @@ mod policy;
 pub use config::Config;
 
 use leverframe_sdk::memory::Memory;
-use leverframe_sdk::{Endpoint, HealthPolicy, HealthState, Observations, PolicyHost, Verdict};
+use leverframe_sdk::{Circuit, Endpoint, HealthPolicy, HealthState, Observations, PolicyHost, Verdict};
 
 use crate::policy::{Phase, Sight};
 
@@ -51,7 +52,8 @@ impl HealthPolicy for SlowStart {
     ) -> Verdict {
         let known = self.phases.get(endpoint.id).copied();
         let out = is_out(window.state) || is_out(before.state);
-        let sight = Sight { out, age_ms: window.age_ms, state_age_ms: window.state_age_ms };
+        let tripped = window.circuit != Circuit::Closed;
+        let sight = Sight { out, tripped, age_ms: window.age_ms, state_age_ms: window.state_age_ms };
         let phase = Phase::after(known, &sight, &self.config, host.peers());
         if known != phase {
             self.phases.set(endpoint.id, phase, host.peers());
@@ -166,6 +168,26 @@ mod tests {
             trial.pass_ms(9_000);
             assert!(close(&trial.judge(1), 0.6), "degraded and back is no new start");
         }
+    }
+
+    #[test]
+    fn a_circuit_that_closes_again_ramps_from_then_on() {
+        let mut trial = newcomer();
+        trial.pass_ms(60_000);
+        assert_eq!(trial.judge(1), Verdict::healthy());
+        for circuit in [Circuit::Open, Circuit::HalfOpen] {
+            trial.window(1).circuit = circuit;
+            for _ in 0..60 {
+                assert!(close(&trial.judge(1), 0.1), "its state is healthy all the time");
+                trial.pass_ms(1_000);
+            }
+        }
+        trial.window(1).circuit = Circuit::Closed;
+        assert!(close(&trial.judge(1), 0.1));
+        trial.pass_ms(15_000);
+        assert!(close(&trial.judge(1), 0.5));
+        trial.pass_ms(15_000);
+        assert_eq!(trial.judge(1), Verdict::healthy());
     }
 
     #[test]

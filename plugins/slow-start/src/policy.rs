@@ -10,8 +10,10 @@ use crate::config::Config;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub(crate) enum Phase {
-    /// It is out, or on trial.
+    /// It is out, or on trial, as its state says.
     Out,
+    /// Its circuit keeps it out, or has it on trial, whatever its state.
+    Tripped,
     /// It gets more and more, from this age on.
     Ramp { from_age_ms: u64 },
     /// It came with the whole cluster and gets everything at once.
@@ -23,6 +25,8 @@ pub(crate) enum Phase {
 pub(crate) struct Sight {
     /// Whether it is failed or recovering.
     pub(crate) out: bool,
+    /// Whether its circuit is open or half-open: a few trials are no recovery yet.
+    pub(crate) tripped: bool,
     pub(crate) age_ms: u64,
     /// Since its present state began.
     pub(crate) state_age_ms: u64,
@@ -37,13 +41,16 @@ impl Phase {
         };
         let phase = match known {
             _ if sight.out => return Some(Self::Out),
+            _ if sight.tripped => return Some(Self::Tripped),
+            // The age of a circuit is not told: it is closed since just now.
+            Some(Self::Tripped) => begin(sight.age_ms),
             Some(Self::Out) => begin(sight.age_ms.saturating_sub(sight.state_age_ms)),
             Some(phase) => phase,
             None if sight.age_ms < config.window_ms => begin(0),
             None => return None,
         };
         let is_over = match phase {
-            Self::Out => false,
+            Self::Out | Self::Tripped => false,
             Self::Ramp { from_age_ms } => sight.age_ms.saturating_sub(from_age_ms) >= config.window_ms,
             Self::Spared => sight.age_ms >= config.window_ms,
         };
@@ -54,7 +61,7 @@ impl Phase {
     pub(crate) fn share(phase: Option<Self>, age_ms: u64, config: &Config) -> f64 {
         match phase {
             None | Some(Self::Spared) => 1.0,
-            Some(Self::Out) => config.min_weight,
+            Some(Self::Out | Self::Tripped) => config.min_weight,
             Some(Self::Ramp { from_age_ms }) => {
                 let time = age_ms.saturating_sub(from_age_ms) as f64 / config.window_ms as f64;
                 time.powf(1.0 / config.aggression).clamp(config.min_weight, 1.0)
@@ -76,7 +83,7 @@ mod tests {
     }
 
     fn seen(out: bool, age_ms: u64, state_age_ms: u64) -> Sight {
-        Sight { out, age_ms, state_age_ms }
+        Sight { out, tripped: false, age_ms, state_age_ms }
     }
 
     #[test]
@@ -105,5 +112,21 @@ mod tests {
         assert_eq!(after(back, seen(true, 100_000, 1), &[]), Some(Phase::Out));
         assert_eq!(after(Some(Phase::Spared), seen(false, 29_999, 1), &[90_000]), Some(Phase::Spared));
         assert_eq!(after(Some(Phase::Spared), seen(false, 30_000, 1), &[90_000]), None);
+    }
+
+    #[test]
+    fn a_ramp_begins_when_both_the_state_and_the_circuit_are_back() {
+        let config = Config::default();
+        let after = |known, out, tripped, age_ms| {
+            let sight = Sight { out, tripped, age_ms, state_age_ms: 1_000 };
+            Phase::after(known, &sight, &config, &aged(&[90_000]))
+        };
+        let ramp = |from_age_ms| Some(Phase::Ramp { from_age_ms });
+        assert_eq!(after(None, false, true, 90_000), Some(Phase::Tripped));
+        assert_eq!(after(Some(Phase::Tripped), true, true, 90_000), Some(Phase::Out));
+        assert_eq!(after(Some(Phase::Out), false, true, 90_000), Some(Phase::Tripped));
+        assert_eq!(after(Some(Phase::Tripped), false, false, 90_000), ramp(90_000), "the circuit was the last");
+        assert_eq!(after(Some(Phase::Tripped), true, false, 90_000), Some(Phase::Out));
+        assert_eq!(after(Some(Phase::Out), false, false, 90_000), ramp(89_000), "the state was the last");
     }
 }

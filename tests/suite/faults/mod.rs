@@ -1,6 +1,6 @@
 //! Origins fail in every way that origins do, under constant load. For each way: what clients saw of it, how long until
 //! the endpoint was out of the traffic, how long until it was back, and how much more the origins had to do because of
-//! retries. The origins are processes of their own; one of three fails, and in the end all of them.
+//! retries. The origins are processes of their own; one of three fails, or two, and in the end all of them.
 
 mod concurrency;
 mod latency;
@@ -9,7 +9,7 @@ mod origin;
 mod report;
 mod scene;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use report::{Expected, Report};
 use scene::Scene;
@@ -23,6 +23,7 @@ async fn every_fault_is_borne() {
     Report::head();
     let mut faults = Vec::new();
     faults.push(killed().await);
+    faults.push(two_killed().await);
     faults.push(stopped().await);
     for fault in ["refuse", "hang", "reset", "errors&percent=50&status=503"] {
         faults.push(told(fault).await);
@@ -40,6 +41,17 @@ async fn killed() -> Report {
     scene.origins[0].kill();
     scene.pass(FAULT).await;
     scene.origins[0].run().await;
+    scene.end(Expected::Nothing).await
+}
+
+/// One healthy endpoint remains.
+async fn two_killed() -> Report {
+    let mut scene = Scene::start("").await;
+    scene.begin("kill -9 of two").await;
+    scene.origins[..2].iter_mut().for_each(origin::Origin::kill);
+    scene.pass(FAULT).await;
+    scene.origins[0].run().await;
+    scene.origins[1].run().await;
     scene.end(Expected::Nothing).await
 }
 
@@ -91,8 +103,10 @@ async fn all_down() -> Report {
     scene.begin("all down, then back").await;
     scene.origins.iter_mut().for_each(origin::Origin::kill);
     scene.pass(FAULT).await;
-    for origin in &mut scene.origins {
-        origin.run().await;
-    }
-    scene.end(Expected::AnythingWhileAway).await
+    scene.origins[0].run().await;
+    let first_back = Instant::now();
+    scene.pass(FAULT).await;
+    scene.origins[1].run().await;
+    scene.origins[2].run().await;
+    scene.end(Expected::AnythingUntil(first_back + report::SERVES_WITHIN)).await
 }

@@ -10,6 +10,8 @@ use crate::programs::tell;
 const EJECTED_WITHIN: Duration = Duration::from_secs(2);
 /// How long an endpoint that is back may stay out: an open circuit's longest time, two good checks, three trials.
 const RETURNED_WITHIN: Duration = Duration::from_secs(6);
+/// How long it may take until requests are answered again when an origin is back: an open circuit's longest time, a check.
+pub(super) const SERVES_WITHIN: Duration = Duration::from_millis(2_800);
 /// What retries may add to what the origins have to do: the budget.
 const EXTRA_LOAD: f64 = 0.2;
 
@@ -20,8 +22,8 @@ pub(super) enum Expected {
     Nothing,
     /// Answers that end in the middle, and nothing else.
     PartialOnly,
-    /// Anything, while no origin is there.
-    AnythingWhileAway,
+    /// Anything until then: no origin was there, or it was not known to be.
+    AnythingUntil(Instant),
 }
 
 /// A fault that is over.
@@ -31,8 +33,6 @@ pub(super) struct Report {
     pub(super) samples: Vec<Sample>,
     /// Requests that the origins got.
     pub(super) sent: u64,
-    pub(super) began: Instant,
-    pub(super) over: Instant,
     pub(super) ejected: Option<Duration>,
     pub(super) returned: Duration,
 }
@@ -60,7 +60,7 @@ impl Report {
         let mut complaints = Vec::new();
         let mut bad = |what: String| complaints.push(format!("{}: {what}", self.fault));
         let unexpected: Vec<_> = match self.expected {
-            Expected::AnythingWhileAway => self.failed().filter(|sample| !self.while_away(sample)).collect(),
+            Expected::AnythingUntil(end) => self.failed().filter(|sample| sample.sent > end).collect(),
             Expected::Nothing | Expected::PartialOnly => self.failed().collect(),
         };
         if let Some(first) = unexpected.first() {
@@ -78,7 +78,7 @@ impl Report {
         if self.returned > RETURNED_WITHIN {
             bad(format!("back after {:?}", self.returned));
         }
-        if self.expected != Expected::AnythingWhileAway && self.extra_load() > EXTRA_LOAD {
+        if !matches!(self.expected, Expected::AnythingUntil(_)) && self.extra_load() > EXTRA_LOAD {
             bad(format!("{:.1} % more load", 100.0 * self.extra_load()));
         }
         complaints
@@ -90,11 +90,6 @@ impl Report {
 
     fn partial(&self) -> usize {
         self.samples.iter().filter(|sample| sample.seen == Seen::Partial).count()
-    }
-
-    /// It was sent while no origin was there, or not known to be.
-    fn while_away(&self, sample: &Sample) -> bool {
-        sample.sent + sample.took >= self.began && sample.sent <= self.over + self.returned
     }
 
     fn extra_load(&self) -> f64 {

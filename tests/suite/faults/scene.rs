@@ -45,7 +45,6 @@ pub(super) struct Scene {
 struct Running {
     fault: String,
     load: Load,
-    began: Instant,
     began_at: Timestamp,
     requests_before: u64,
 }
@@ -72,13 +71,7 @@ impl Scene {
         let requests_before = self.endpoint_requests().await;
         let load = Load::start(self.process.address(), plan);
         tokio::time::sleep(CALM).await;
-        self.running = Some(Running {
-            fault: fault.to_owned(),
-            load,
-            began: Instant::now(),
-            began_at: Timestamp::now(),
-            requests_before,
-        });
+        self.running = Some(Running { fault: fault.to_owned(), load, began_at: Timestamp::now(), requests_before });
     }
 
     pub(super) async fn pass(&self, time: Duration) {
@@ -87,7 +80,7 @@ impl Scene {
 
     /// The fault is over: waits until all origins have their share of the traffic again, and reports.
     pub(super) async fn end(mut self, expected: Expected) -> Report {
-        let Running { fault, load, began, began_at, requests_before } = self.running.take().expect("it has begun");
+        let Running { fault, load, began_at, requests_before } = self.running.take().expect("it has begun");
         let (over, over_at) = (Instant::now(), Timestamp::now());
         let all_well = || async {
             let cluster = self.cluster().await;
@@ -100,7 +93,7 @@ impl Scene {
         let samples = load.finish().await;
         let sent = self.endpoint_requests().await - requests_before;
         let ejected = self.ejected(began_at, over_at).await;
-        let report = Report { fault, expected, samples, sent, began, over, ejected, returned };
+        let report = Report { fault, expected, samples, sent, ejected, returned };
         report.print();
         report
     }

@@ -56,6 +56,22 @@ async fn a_change_can_be_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_process_answers_operators_and_the_other_goes_on_when_that_is_gone() {
+    let first = Setup::new().origins(1).workers(1).spawn(&[]).await;
+    let mut second = successor(&first, 2).spawn(&[]).await;
+    let leaves = "the next process has the admin API";
+    first.logged(leaves, |line| line["message"] == leaves).await;
+    for _ in 0..20 {
+        assert_eq!(fetch(first.admin(), "/health").await.json()["workers"], 2);
+    }
+    second.signal("KILL");
+    second.ended().await;
+    for _ in 0..20 {
+        assert_eq!(fetch(first.admin(), "/health").await.json()["workers"], 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_being_told_to_it_takes_no_port_that_is_in_use() {
     let first = Setup::new().origins(1).spawn(&[]).await;
     let again = Setup::new().endpoints(first.origins()).at(first.address(), ([127, 0, 0, 1], 0).into());

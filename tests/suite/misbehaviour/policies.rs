@@ -46,13 +46,7 @@ impl Court {
         let panel = Arc::new(Panel::new(cluster.clone(), tell, listener));
         tokio::spawn(Arc::clone(&supervisor).run(lost));
         let live = LiveCluster::new(cluster, Events::nowhere());
-        let spec = |name: &str| EndpointSpec {
-            name: EndpointName::new(name).unwrap(),
-            address: Address::parse("192.0.2.1:80").unwrap(),
-            weight: Weight::new(1).unwrap(),
-            labels: Default::default(),
-        };
-        live.update(&["a", "b"].map(spec), Instant::now());
+        live.update(&["a", "b"].map(endpoint), Instant::now());
         Self { supervisor, panel, live, events }
     }
 
@@ -82,11 +76,10 @@ impl Court {
         Ok(())
     }
 
-    /// Judges both endpoints: the first is sound, the second one's probes fail.
+    /// Judges both endpoints: the first is sound, the second one is out and its probes fail.
     fn judge(&self) -> [Verdict; 2] {
         let sound = Observations { consecutive_probes_ok: 9, ..Observations::default() };
-        let down = Observations { consecutive_probes_failed: 9, ..Observations::default() };
-        let endpoints: Vec<_> = self.live.roster().members().iter().cloned().zip([sound, down]).collect();
+        let endpoints: Vec<_> = self.live.roster().members().iter().cloned().zip([sound, down()]).collect();
         let start = Instant::now();
         let verdicts = self.panel.judge(&endpoints);
         assert!(start.elapsed() < BOUND, "took {:?}", start.elapsed());
@@ -114,6 +107,19 @@ impl Court {
         });
         told.collect()
     }
+}
+
+fn endpoint(name: &str) -> EndpointSpec {
+    EndpointSpec {
+        name: EndpointName::new(name).unwrap(),
+        address: Address::parse("192.0.2.1:80").unwrap(),
+        weight: Weight::new(1).unwrap(),
+        labels: Default::default(),
+    }
+}
+
+fn down() -> Observations {
+    Observations { consecutive_probes_failed: 9, state: HealthState::Failed, ..Observations::default() }
 }
 
 fn plugin(name: &str) -> PluginName {
@@ -181,6 +187,61 @@ async fn a_leak() {
     (0..10).for_each(|_| drop(court.judge()));
     let reading = court.reading("cynic");
     assert!(reading.traps >= 1 && reading.judged > 10, "{reading:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slowness_just_under_the_deadline() {
+    let court = Court::with_cynic(r#"{"fault": "slow"}"#).await;
+    let names: Vec<_> = (0..60).map(|nth| format!("e{nth}")).collect();
+    court.live.update(&names.iter().map(|name| endpoint(name)).collect::<Vec<_>>(), Instant::now());
+    let roster = Arc::clone(&court.live.roster());
+    let joined = roster.members().iter().filter(|member| !member.standing().leaving);
+    let endpoints: Vec<_> = joined.map(|member| (Arc::clone(member), down())).collect();
+    let (panel, start) = (Arc::clone(&court.panel), Instant::now());
+    let round = tokio::task::spawn_blocking(move || (panel.judge(&endpoints), start.elapsed()));
+    // An edit that removes the policy does not wait for 60 times 60 ms, and nobody waits for the edit.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let change = court.supervisor.begin().await;
+    let panel = Arc::clone(&court.panel);
+    let edit = tokio::task::spawn_blocking(move || (panel.replace(Vec::new()), start.elapsed()));
+    let (policies, shared) = (court.supervisor.policies(), court.supervisor.shared());
+    assert_eq!((policies.len(), shared.len(), court.supervisor.assignments().len()), (1, 1, 0));
+    let ((verdicts, judged_in), ((), edited_in)) = (round.await.unwrap(), edit.await.unwrap());
+    assert!(judged_in < 2 * BOUND && edited_in < 2 * BOUND, "{judged_in:?}, {edited_in:?}");
+    drop(change);
+    let states: Vec<_> = verdicts.iter().map(|verdict| verdict.state).collect();
+    assert_eq!((states.len(), states[0], states[59]), (60, HealthState::Degraded, HealthState::Failed));
+    let reading = court.reading("cynic");
+    assert_eq!((reading.deadlines, reading.judged + reading.fallbacks), (1, 60), "{reading:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_leaves_the_policies_that_it_does_not_touch_what_they_know() {
+    let court = Court::with_cynic("{}").await;
+    court.judge();
+    court.seat(&[("cynic", "{}"), ("slow-start", "{}")]).await.unwrap();
+    assert_eq!(&*court.judge()[0].reason, "judged 3 times");
+    court.seat(&[("slow-start", "{}"), ("cynic", "{}")]).await.unwrap();
+    assert_eq!(&*court.judge()[0].reason, "judged 5 times");
+    court.seat(&[("slow-start", "{}"), ("cynic", r#"{"after": 7}"#)]).await.unwrap();
+    assert_eq!(&*court.judge()[0].reason, "judged 1 times", "another configuration begins anew");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_ends_the_back_off_of_a_place() {
+    let list = [("cynic", r#"{"fault": "panic"}"#)];
+    let court = Court::with_cynic(list[0].1).await;
+    // Waits of 100 to 800 ms; the next one would be twice as long.
+    for nth in 1..=4 {
+        court.judge();
+        eventually("it is back", || async { (court.told().len() == 2 * nth).then_some(()) }).await;
+    }
+    court.seat(&[("threshold", "{}")]).await.unwrap();
+    court.seat(&list).await.unwrap();
+    court.judge();
+    let start = Instant::now();
+    eventually("it is back", || async { (court.told().len() == 10).then_some(()) }).await;
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

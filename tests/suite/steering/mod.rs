@@ -1,6 +1,7 @@
 //! What operators do to endpoints and what they are told: drain and disable, and the events with their causes.
 
 mod events;
+mod figures;
 mod operators;
 
 use http::Method;
@@ -13,11 +14,18 @@ async fn command(world: &World, path: &str) -> Reply {
     send(world.admin(), Method::POST, &format!("/api/endpoints/{path}"), "").await
 }
 
-/// What the API shows of an endpoint; null when it has none of that name.
+/// What the API shows of an endpoint of the usual cluster; null when it has none of that name.
 async fn endpoint(world: &World, name: &str) -> Value {
+    endpoint_of(world, "web", name).await
+}
+
+/// The same, of any cluster.
+async fn endpoint_of(world: &World, cluster: &str, name: &str) -> Value {
     let clusters = world.api("/api/clusters").await;
-    let endpoints = clusters["clusters"][0]["endpoints"].as_array().expect("endpoints");
-    endpoints.iter().find(|endpoint| endpoint["name"] == name).cloned().unwrap_or_default()
+    let named = |entries: &Value, name: &str| {
+        entries.as_array().expect("a list").iter().find(|entry| entry["name"] == name).cloned().unwrap_or_default()
+    };
+    named(&named(&clusters["clusters"], cluster)["endpoints"], name)
 }
 
 /// Waits until an endpoint is in a state.

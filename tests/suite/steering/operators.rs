@@ -1,9 +1,10 @@
 //! Endpoints that an operator takes out and puts back.
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 
-use super::{command, endpoint, state};
-use crate::world::{Setup, eventually, send};
+use super::{command, endpoint, endpoint_of, state};
+use crate::world::{Client, Setup, eventually, fetch, send};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drained_endpoint_gets_nothing_new_until_it_is_undrained_whatever_is_edited() {
@@ -81,6 +82,49 @@ async fn figures_and_circuit_survive_an_edit() {
     let after = endpoint(&world, "node-2").await;
     assert_eq!((&after["circuit"], &after["weight"]), (&"open".into(), &3.into()));
     assert_eq!((&after["requests"], &after["id"]), (&before["requests"], &before["id"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_goes_before_a_number() {
+    let world = Setup::new().origins(2).start().await;
+    world.edit(|text| text.replace("name = \"node-2\"", "name = \"0\"")).await;
+    assert_eq!(command(&world, "0/drain").await.json()["endpoint"]["name"], "0");
+    assert_eq!(endpoint(&world, "node-1").await["state"], "HEALTHY", "its id is 0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_other_origins_cannot_command() {
+    let world = Setup::new().origins(1).start().await;
+    let mut client = Client::connect(world.admin()).await;
+    for (path, header) in [
+        ("/api/endpoints/node-1/drain", ("origin", "http://evil.example")),
+        ("/strategy?strategy=random", ("sec-fetch-site", "cross-site")),
+    ] {
+        let reply = client.send(Method::POST, path, &[header], Bytes::new()).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path}: {}", reply.text());
+        assert_eq!(reply.headers["content-type"], "application/problem+json");
+    }
+    assert_eq!(endpoint(&world, "node-1").await["state"], "HEALTHY");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_of_several_clusters_needs_its_clusters_name() {
+    let more = "[cluster.other]\nendpoints = [{ name = \"node-1\", address = \"127.0.0.1:1\" }]\n";
+    let world = Setup::new().origins(1).more(more).start().await;
+    let reply = command(&world, "node-1/drain").await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    assert!(reply.text().contains("other, web"), "{}", reply.text());
+    assert_eq!(command(&world, "node-1/drain?cluster=other").await.json()["cluster"], "other");
+    assert_eq!(endpoint_of(&world, "web", "node-1").await["state"], "HEALTHY");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_cannot_be_read_is_answered_like_every_other() {
+    let world = Setup::new().origins(1).start().await;
+    let reply = fetch(world.admin(), "/api/events?limit=many").await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    assert_eq!(reply.headers["content-type"], "application/problem+json");
+    assert!(reply.text().contains("limit"), "{}", reply.text());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

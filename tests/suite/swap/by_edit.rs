@@ -1,5 +1,7 @@
 //! The configuration file: an edit serves at once, and one with a mistake changes nothing and says where it is.
 
+use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -125,14 +127,50 @@ async fn a_cluster_that_comes_back_does_not_use_an_endpoints_id_again() {
     let world = Setup::new().start().await;
     let ids = |clusters: Value| {
         let endpoints = clusters["clusters"][0]["endpoints"].as_array().expect("endpoints").clone();
-        endpoints.iter().map(|endpoint| endpoint["id"].as_u64().expect("an id")).collect::<Vec<_>>()
+        let id = |endpoint: &Value| endpoint["id"].as_u64().expect("an id");
+        let name = |endpoint: &Value| endpoint["name"].as_str().expect("a name").to_owned();
+        endpoints.iter().map(|endpoint| (name(endpoint), id(endpoint))).collect::<BTreeMap<_, _>>()
     };
     let before = ids(world.api("/api/clusters").await);
     let renamed = |text: String| text.replace("[cluster.web", "[cluster.other").replace("\"web\"", "\"other\"");
     world.edit(renamed).await;
     assert_eq!(world.api("/api/clusters").await["clusters"][0]["name"], "other");
-    world.edit(|text| text.replace("[cluster.other", "[cluster.web").replace("\"other\"", "\"web\"")).await;
+    let back = |text: String| text.replace("[cluster.other", "[cluster.web").replace("\"other\"", "\"web\"");
+    world.edit(|text| back(text).replace("node-2", "node-9")).await;
     let after = ids(world.api("/api/clusters").await);
-    assert!(after.iter().all(|id| !before.contains(id)), "{before:?}, then {after:?}");
+    assert_eq!((after["node-1"], after["node-3"]), (before["node-1"], before["node-3"]), "they are the same ones");
+    assert!(before.values().all(|id| *id != after["node-9"]), "{before:?}, then {after:?}");
     world.get("/").await.node();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_wait_are_answered_although_their_cluster_goes() {
+    let lines = "capacity = { in_flight = 1, queue_timeout = \"10s\" }";
+    let world = Setup::new().origins(1).cluster_lines(lines).start().await;
+    let address = world.address();
+    let slow = tokio::spawn(async move { fetch(address, "/process?ms=800").await });
+    let look = || async { (world.origins()[0].requests() == 1).then_some(()) };
+    eventually("the first is at the endpoint", look).await;
+    let waits = tokio::spawn(async move { fetch(address, "/").await });
+    // Far more than it takes to come into the queue, and far less than the first takes.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.edit(|text| text.replace("[cluster.web", "[cluster.other").replace("\"web\"", "\"other\"")).await;
+    for request in [slow, waits] {
+        let reply = request.await.expect("it ends");
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_with_another_name_costs_no_connection() {
+    let address = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let world = Setup::new().workers(2).at(address, ([127, 0, 0, 1], 0).into()).start().await;
+    let mut client = world.connect().await;
+    assert_eq!(client.get("/").await.status, StatusCode::OK);
+    let waits = TcpStream::connect(address).await.expect("a connection");
+    world.edit(|text| text.replace("name = \"main\"", "name = \"renamed\"")).await;
+    assert_eq!(world.listener("renamed"), Some(address));
+    assert_eq!(client.get("/").await.status, StatusCode::OK, "the same connection");
+    assert_eq!(fetch(address, "/").await.status, StatusCode::OK);
+    drop(waits);
 }

@@ -36,6 +36,7 @@ pub struct Sources<'a> {
 /// All metrics of this moment.
 pub fn collect(sources: &Sources<'_>) -> Vec<Family> {
     let mut families = traffic::clusters(sources.traffic);
+    families.extend(traffic::trouble(sources.traffic));
     families.extend(traffic::listeners(sources.traffic));
     families.extend(endpoints::load(sources.served));
     families.extend(endpoints::health(sources.served));

@@ -45,31 +45,29 @@ pub(super) fn strategies(registry: &Registry) -> Vec<Family> {
 /// What the policies' work came to.
 pub(super) fn policies(registry: &Registry) -> Vec<Family> {
     let versions = versions(registry, World::HealthPolicy);
-    let counter = |name: &str, help: &'static str, read: fn(&PolicyReading) -> Value| {
+    let mut times =
+        Family::new(Kind::Histogram, "leverframe_policy_time_seconds", "Time of one judgement; the call and back.");
+    for version in &versions {
+        let reading = version.figures.read_policies();
+        let sum = reading.judged_ns as f64 / NANOSECONDS;
+        let value = Value::Histogram { buckets: Vec::new(), sum, count: reading.judged };
+        times.push(&[("plugin", &version.plugin), ("revision", &version.revision)], value);
+    }
+    let counter = |name: &str, help: &'static str, read: fn(&PolicyReading) -> u64| {
         let mut family = Family::new(Kind::Counter, name, help);
         for version in &versions {
             let labels: Labels<'_> = &[("plugin", &version.plugin), ("revision", &version.revision)];
-            family.push(labels, read(&version.figures.read_policies()));
+            family.push(labels, Value::Count(read(&version.figures.read_policies())));
         }
         family
     };
     vec![
-        counter("leverframe_policy_judgements", "Judgements asked of a policy.", |reading| {
-            Value::Count(reading.judged)
-        }),
-        counter("leverframe_policy_fallbacks", "Judgements that the built-in policy gave in its place.", |reading| {
-            Value::Count(reading.fallbacks)
-        }),
-        counter("leverframe_policy_traps", "Calls that trapped.", |reading| Value::Count(reading.traps)),
-        counter("leverframe_policy_deadlines", "Calls that ran out of time.", |reading| {
-            Value::Count(reading.deadlines)
-        }),
-        counter("leverframe_policy_bad_answers", "Answers that could not be used.", |reading| {
-            Value::Count(reading.bad_answers)
-        }),
-        counter("leverframe_policy_time_seconds", "Time that the judgements took together.", |reading| {
-            Value::Level(reading.judged_ns as f64 / NANOSECONDS)
-        }),
+        counter("leverframe_policy_judgements", "Judgements asked of a policy.", |reading| reading.judged),
+        counter("leverframe_policy_fallbacks", "Judgements that were made without it.", |reading| reading.fallbacks),
+        counter("leverframe_policy_traps", "Calls that trapped.", |reading| reading.traps),
+        counter("leverframe_policy_deadlines", "Calls that ran out of time.", |reading| reading.deadlines),
+        counter("leverframe_policy_bad_answers", "Answers that could not be used.", |reading| reading.bad_answers),
+        times,
     ]
 }
 

@@ -27,27 +27,9 @@ pub(super) fn clusters(traffic: &Snapshot) -> Vec<Family> {
         }
         family
     };
-    let mut retries =
-        Family::new(Kind::Counter, "leverframe_retries", "Attempts beyond the first of a request, by reason.");
-    let mut queue = Family::new(
-        Kind::Histogram,
-        "leverframe_queue_time_seconds",
-        "Time that requests waited for their turn, where their number is limited.",
-    );
-    for (cluster, reading) in &traffic.clusters {
-        for reason in RetryReason::ALL {
-            let count = reading.retries_for(*reason);
-            retries.push(&[("cluster", cluster), ("reason", &reason.as_str())], Value::Count(count));
-        }
-        let sum = reading.queue_time_us;
-        let value = Value::histogram(&RESPONSE_TIME_BOUNDS_US, &reading.queue_times, sum, MICROSECONDS);
-        queue.push(&[("cluster", cluster)], value);
-    }
     vec![
         responses,
         times,
-        retries,
-        queue,
         counter("leverframe_upstream_connections_opened", "Connections made to endpoints.", |reading| {
             reading.connections_opened
         }),
@@ -65,6 +47,27 @@ pub(super) fn clusters(traffic: &Snapshot) -> Vec<Family> {
         }),
         counter("leverframe_queue_refusals", "Requests that did not get their turn.", |reading| reading.queue_refused),
     ]
+}
+
+/// What was sent again, and what waited for its turn.
+pub(super) fn trouble(traffic: &Snapshot) -> Vec<Family> {
+    let mut retries =
+        Family::new(Kind::Counter, "leverframe_retries", "Attempts beyond the first of a request, by reason.");
+    let mut queue = Family::new(
+        Kind::Histogram,
+        "leverframe_queue_time_seconds",
+        "Time that requests waited for their turn, where their number is limited.",
+    );
+    for (cluster, reading) in &traffic.clusters {
+        for reason in RetryReason::ALL {
+            let count = reading.retries_for(*reason);
+            retries.push(&[("cluster", cluster), ("reason", &reason.as_str())], Value::Count(count));
+        }
+        let sum = reading.queue_time_us;
+        let value = Value::histogram(&RESPONSE_TIME_BOUNDS_US, &reading.queue_times, sum, MICROSECONDS);
+        queue.push(&[("cluster", cluster)], value);
+    }
+    vec![retries, queue]
 }
 
 pub(super) fn listeners(traffic: &Snapshot) -> Vec<Family> {

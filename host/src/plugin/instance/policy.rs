@@ -1,6 +1,7 @@
 //! One instance of a health policy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::bindings::policy::HealthPolicy;
 use super::super::bindings::policy::leverframe::plugin::health_types as wit;
@@ -12,13 +13,14 @@ use crate::model::{CircuitState, Endpoint, Fault, HealthState, ImportError, Obse
 /// A configured instance.
 pub struct PolicyInstance {
     guest: Guest<HealthPolicy>,
+    config: String,
 }
 
 impl PolicyInstance {
     /// Instantiates. Must be configured before anything else is asked of it.
     pub fn start(setup: InstanceSetup<'_>) -> Result<Self, LoadError> {
         let pre = setup.artifact.policy()?;
-        Ok(Self { guest: Guest::start(setup, |store| pre.instantiate(store))? })
+        Ok(Self { guest: Guest::start(setup, |store| pre.instantiate(store))?, config: String::new() })
     }
 
     /// Instantiates and configures.
@@ -37,7 +39,9 @@ impl PolicyInstance {
     /// Hands it its configuration.
     pub fn configure(&mut self, config: &str) -> Result<(), LoadError> {
         let answer = self.guest.call(|guest, store| guest.leverframe_plugin_policy().call_configure(store, config));
-        configured(loading("configure", answer)?)
+        configured(loading("configure", answer)?)?;
+        config.clone_into(&mut self.config);
+        Ok(())
     }
 }
 
@@ -66,6 +70,14 @@ impl Policy for PolicyInstance {
             .guest
             .call(|guest, store| guest.leverframe_plugin_policy().call_import_state(store, from_version, state));
         imported(answer?)
+    }
+
+    fn config(&self) -> &str {
+        &self.config
+    }
+
+    fn call_deadline(&self) -> Duration {
+        self.guest.limits.call_deadline
     }
 }
 

@@ -117,3 +117,41 @@ async fn a_retry_waits_for_an_endpoint_that_is_full() {
     served.send(OK).await;
     assert_eq!(second.response().await.1, "ok");
 }
+
+#[tokio::test]
+async fn a_response_is_not_kept_waiting_for_its_own_place() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.capacity.endpoint_in_flight = Some(1)).await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = serve(&origin).await;
+    served.send("HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy").await;
+    assert_eq!(client.response().await.1, "busy");
+    let counts = proxy.snapshot().clusters[&cluster_name("web")];
+    assert_eq!((counts.queue_refused, counts.queue_times.iter().sum::<u64>()), (0, 0));
+}
+
+#[tokio::test]
+async fn who_comes_later_does_not_go_before_those_that_wait() {
+    let origin = Origin::new().await;
+    let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.capacity.endpoint_in_flight = Some(1)).await;
+    let (mut first, mut waiting) = (proxy.client().await, proxy.client().await);
+    // The second request of this connection comes in the moment in which the place is given back.
+    first.send(&GET.replace("/a", "/one").repeat(2)).await;
+    let mut served = serve(&origin).await;
+    waiting.send(&GET.replace("/a", "/two")).await;
+    step("the other to wait", async {
+        while !proxy.shared.queue.is_in_use() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    served.send(OK).await;
+    assert_eq!(first.response().await.1, "ok");
+    assert!(served.head().await.starts_with("GET /two"));
+    served.send(OK).await;
+    assert_eq!(waiting.response().await.1, "ok");
+    assert!(served.head().await.starts_with("GET /one"));
+    served.send(OK).await;
+    assert_eq!(first.response().await.1, "ok");
+}

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::harness::{GET, OK, Origin, Peer, Proxy, header};
-use crate::proxy::bind;
+use crate::model::ListenerName;
+use crate::proxy::{Snapshot, bind};
 
 #[tokio::test]
 async fn a_shutdown_finishes_what_is_under_way() {
@@ -136,4 +137,25 @@ async fn worlds_are_replaced_under_load_and_nothing_fails() {
     assert!(asked > 0);
     let counts = proxy.snapshot().clusters[&proxy.cluster.name];
     assert_eq!(counts.responses, [0, asked, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_listener_with_another_name_keeps_its_socket_and_its_connections() {
+    let origin = Origin::new().await.answer_all();
+    let mut proxy = Proxy::new(&[origin]).await;
+    let before = proxy.listener.name.clone();
+    let mut client = proxy.client().await;
+    assert_eq!(client.ask(GET).await.1, "ok");
+    proxy.listener.name = ListenerName::new("renamed").unwrap();
+    // No socket comes with it.
+    proxy.apply(true, Vec::new()).await;
+    let answer = client.ask(GET).await;
+    assert_eq!((answer.1.as_str(), header(&answer.0, "connection")), ("ok", None));
+    let mut other = proxy.client().await;
+    assert_eq!(other.ask(GET).await.1, "ok");
+    let open = |name: &ListenerName| proxy.snapshot().listeners[name].connections_open;
+    assert_eq!((open(&before), open(&proxy.listener.name)), (1, 1), "each where it was counted first");
+    drop((client, other));
+    let none = |counts: &Snapshot| counts.listeners.values().all(|listener| listener.connections_open == 0);
+    proxy.until("both to be gone", none).await;
 }

@@ -1,10 +1,11 @@
 //! Circuits on the way of requests: who is let through, and what is told to them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::harness::{GET, OK, Origin, Proxy, Settings, cluster_name, header, problem, step};
+use crate::cluster::Judged;
 use crate::config::Circuit;
-use crate::model::CircuitState;
+use crate::model::{AdminState, CircuitState, Verdict};
 
 fn breaking(after: u32, open_for: Duration) -> impl FnOnce(&mut Settings) {
     move |settings| {
@@ -73,7 +74,7 @@ async fn a_half_open_circuit_lets_its_trials_through_and_no_more() {
     assert_eq!(problem(&client.response().await).0, 502);
     step("half-open", async {
         while state(&proxy, 0) != CircuitState::HalfOpen {
-            proxy.circuits.tick(std::time::Instant::now());
+            proxy.circuits.tick(Instant::now());
             tokio::task::yield_now().await;
         }
     })
@@ -120,6 +121,28 @@ async fn a_client_that_leaves_says_nothing_of_the_endpoint() {
     drop(client);
     assert_eq!(served.rest().await, "");
     let member = proxy.live.roster().members()[0].clone();
-    proxy.until("the request to be over", |_| member.load(std::time::Instant::now()).in_flight == 0).await;
+    proxy.until("the request to be over", |_| member.load(Instant::now()).in_flight == 0).await;
     assert_eq!((state(&proxy, 0), member.figures().failures()), (CircuitState::Closed, 0));
+}
+
+#[tokio::test]
+async fn a_circuit_is_blamed_only_when_it_keeps_somebody_out() {
+    let proxy = Proxy::with(&[Origin::nobody().await], breaking(1, LONG)).await;
+    let mut client = proxy.client().await;
+    client.ask(GET).await;
+    assert_eq!(state(&proxy, 0), CircuitState::Open);
+    let member = proxy.live.roster().members()[0].clone();
+    let judged = Judged { verdict: Verdict::default(), circuit: CircuitState::Open, checked: true };
+    proxy.live.judge(Instant::now(), &[(member.id(), judged)]);
+    let answer = client.ask(GET).await;
+    assert_eq!(problem(&answer).2, "circuit-open");
+    assert!(header(&answer.0, "retry-after").unwrap().parse::<u64>().unwrap() > 20);
+    proxy.live.command(member.id(), AdminState::Disabled);
+    assert_eq!(problem(&client.ask(GET).await).2, "no-endpoint", "an operator took it out");
+    proxy.live.command(member.id(), AdminState::Enabled);
+    let under_way = member.begin();
+    proxy.live.update(&[], Instant::now());
+    assert_eq!(proxy.live.roster().members().len(), 1);
+    assert_eq!(problem(&client.ask(GET).await).2, "no-endpoint", "it leaves");
+    drop(under_way);
 }

@@ -14,7 +14,8 @@ use crate::cluster::{CapacityLimits, LiveCluster, Member};
 use crate::config;
 use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Events, ListenerName, PluginName, Weight};
 use crate::proxy::{
-    ClusterShared, ClusterUpdate, ListenerUpdate, OpenConnections, Snapshot, Worker, WorkerHandle, WorldUpdate, bind,
+    ClusterShared, ClusterUpdate, FileBudget, ListenerUpdate, OpenConnections, Snapshot, Worker, WorkerHandle,
+    WorldUpdate, bind,
 };
 use crate::routing::{RouteTable, SeatLost};
 
@@ -109,7 +110,10 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) async fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    pub(super) fn listening(listener: TcpListener) -> Self {
         let address = listener.local_addr().unwrap();
         Self { listener, address }
     }
@@ -152,6 +156,7 @@ pub(super) struct Settings {
     pub(super) listener: config::Listener,
     pub(super) cluster: config::Cluster,
     pub(super) workers: usize,
+    pub(super) files: FileBudget,
 }
 
 pub(super) fn cluster_name(name: &str) -> ClusterName {
@@ -203,6 +208,7 @@ impl Settings {
                 capacity: config::Capacity::default(),
             },
             workers: 1,
+            files: FileBudget::default(),
         }
     }
 }
@@ -215,7 +221,7 @@ pub(super) struct Proxy {
     pub(super) cluster: Arc<config::Cluster>,
     pub(super) live: Arc<LiveCluster>,
     pub(super) circuits: Arc<Circuits>,
-    shared: Arc<ClusterShared>,
+    pub(super) shared: Arc<ClusterShared>,
     pub(super) open: OpenConnections,
     _lost: mpsc::UnboundedReceiver<SeatLost>,
 }
@@ -228,7 +234,7 @@ impl Proxy {
     pub(super) async fn with(origins: &[SocketAddr], change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::new(origins);
         change(&mut settings);
-        let Settings { listener, cluster, workers } = settings;
+        let Settings { listener, cluster, workers, files } = settings;
         let live = Arc::new(LiveCluster::new(cluster.name.clone(), Events::nowhere()));
         live.update(&cluster.endpoints, Instant::now());
         let config::Capacity { in_flight, queue, queue_timeout, .. } = cluster.capacity;
@@ -242,7 +248,7 @@ impl Proxy {
         let workers = (0..workers).map(|number| Worker::spawn(number, lost.clone()).unwrap()).collect();
         let cluster = Arc::new(cluster);
         let open = OpenConnections::default();
-        let (circuits, shared, _lost) = (Arc::new(circuits), Arc::default(), lost_seats);
+        let (circuits, shared, _lost) = (Arc::new(circuits), Arc::new(ClusterShared::within(&files)), lost_seats);
         let proxy = Self { address, workers, listener, cluster, live, circuits, shared, open, _lost };
         proxy.apply(true, sockets.into_iter().map(Some).collect()).await;
         proxy

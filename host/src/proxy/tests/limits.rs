@@ -88,6 +88,54 @@ async fn a_body_for_which_the_endpoint_is_not_ready_is_not_slow() {
 }
 
 #[tokio::test]
+async fn a_body_that_came_quickly_may_pause() {
+    let origin = Origin::new().await;
+    let grace = Duration::from_millis(100);
+    let proxy = Proxy::with(&[origin.address], |settings| {
+        settings.listener.limits.body_bytes = None;
+        settings.listener.limits.body_rate = Some(BodyRate { bytes_per_second: 1000, grace });
+    })
+    .await;
+    let mut client = proxy.client().await;
+    client.send(&format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100002\r\n\r\n{}", "x".repeat(100_000))).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.exactly(100_000).await;
+    tokio::time::sleep(grace * 4).await;
+    client.send("yz").await;
+    assert_eq!(served.exactly(2).await, "yz");
+    served.send(OK).await;
+    assert_eq!(client.response().await.1, "ok");
+}
+
+#[tokio::test]
+async fn time_in_which_the_client_reads_nothing_is_not_its_bodys() {
+    let origin = Origin::new().await;
+    let grace = Duration::from_millis(200);
+    let proxy = Proxy::with(&[origin.address], |settings| {
+        settings.listener.limits.body_rate = Some(BodyRate { bytes_per_second: 1000, grace });
+    })
+    .await;
+    let mut client = proxy.client().await;
+    client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n12345").await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.exactly(5).await;
+    // More than all buffers on the way hold.
+    let length = 32 << 20;
+    let serving = tokio::spawn(async move {
+        served.send(&format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n")).await;
+        served.send(&"x".repeat(length)).await;
+        served.exactly(5).await
+    });
+    client.head().await;
+    tokio::time::sleep(grace * 3).await;
+    client.send("67890").await;
+    client.exactly(length).await;
+    assert_eq!(serving.await.unwrap(), "67890");
+}
+
+#[tokio::test]
 async fn one_client_has_so_many_connections_and_no_more() {
     let origin = Origin::new().await.answer_all();
     let proxy = Proxy::with(&[origin], |settings| {

@@ -1,13 +1,15 @@
 //! When a request is sent again, to whom, and what the client gets when that does not help either.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::harness::{GET, OK, Origin, Peer, Proxy, cluster_name, header, problem};
-use crate::config::{Hedge, RetryBudget};
-use crate::model::StatusSet;
+use super::harness::{GET, OK, Origin, Peer, Proxy, Settings, cluster_name, header, problem, step};
+use crate::config::{Circuit, Hedge, RetryBudget};
+use crate::model::{CircuitState, StatusSet};
 use crate::proxy::{ClusterReading, RetryReason};
 
 const SHORT: Duration = Duration::from_millis(30);
+/// By then it is known how long most responses take.
+const FOUND_OUT: Duration = Duration::from_millis(150);
 const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\nx-from: one\r\n\r\nbusy";
 
 fn counts(proxy: &Proxy) -> ClusterReading {
@@ -98,6 +100,68 @@ async fn a_body_that_is_still_coming_is_sent_again_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_sent_again_is_whole_also_when_the_response_comes_first() {
+    // More than the sockets on the way take in.
+    const LONG: usize = 16 << 20;
+    let numbers: String = (0..LONG / 8).map(|at| format!("{at:07} ")).collect();
+    let (length, chunked) = (format!("content-length: {LONG}"), "transfer-encoding: chunked".to_owned());
+    for (framing, body) in [(length, numbers.clone()), (chunked, format!("{LONG:x}\r\n{numbers}\r\n0\r\n\r\n"))] {
+        let (one, two) = (Origin::new().await, Origin::new().await);
+        let proxy = Proxy::with(&[one.address, two.address], |settings| {
+            settings.listener.limits.body_bytes = None;
+            settings.cluster.retry.buffer_bytes = 2 * LONG;
+        })
+        .await;
+        let mut client = proxy.client().await;
+        let mut first = tokio::spawn(async move {
+            client.send(&format!("PUT / HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n{body}")).await;
+            client
+        });
+        let mut served = one.accept().await;
+        served.head().await;
+        assert_eq!(whole(&mut served).await, numbers);
+        drop(served);
+        let mut client = step("all to be sent", &mut first).await.unwrap();
+        let mut served = two.accept().await;
+        served.head().await;
+        served.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n").await;
+        client.head().await;
+        assert_eq!(whole(&mut served).await, numbers);
+        served.send("ok").await;
+        assert_eq!(client.exactly(2).await, "ok");
+        // Nothing is left that could be taken for a part of the next request.
+        client.send(GET).await;
+        break_off(&one, "").await;
+        assert!(served.head().await.starts_with("GET "));
+    }
+}
+
+/// A body as it comes to an origin, in whichever framing.
+async fn whole(served: &mut Peer) -> String {
+    let first = served.exactly(8).await;
+    if first == "0000000 " {
+        return first + &served.exactly((16 << 20) - 8).await;
+    }
+    let (mut body, mut rest) = (String::new(), first);
+    loop {
+        while !rest.contains("\r\n") {
+            rest += &served.exactly(1).await;
+        }
+        let (size, begun) = rest.split_once("\r\n").unwrap();
+        let (size, mut chunk) = (usize::from_str_radix(size, 16).unwrap(), begun.to_owned());
+        let end = size + 2;
+        if chunk.len() < end {
+            chunk += &served.exactly(end - chunk.len()).await;
+        }
+        rest = chunk.split_off(end);
+        body += chunk.strip_suffix("\r\n").unwrap();
+        if size == 0 {
+            return body;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_over_the_buffer_is_not_sent_again() {
     for (request, body) in [
         ("PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nabcde", "abcde"),
@@ -160,7 +224,7 @@ async fn the_last_response_is_passed_on_as_it_came() {
 async fn without_anybody_to_ask_the_last_response_stands() {
     let origin = Origin::new().await;
     let proxy = Proxy::with(&[origin.address], |settings| {
-        settings.cluster.circuit = Some(crate::config::Circuit { consecutive_failures: Some(1), ..Default::default() });
+        settings.cluster.circuit = Some(Circuit { consecutive_failures: Some(1), ..Default::default() });
     })
     .await;
     let mut client = proxy.client().await;
@@ -246,11 +310,11 @@ async fn a_storm_is_paced_and_no_client_sees_it() {
 }
 
 /// A proxy whose first endpoint has answered a few requests fast and takes its time for the next.
-async fn hedging(change: impl FnOnce(&mut RetryBudget)) -> (Proxy, Peer, Peer) {
+async fn hedging(change: impl FnOnce(&mut Settings)) -> (Proxy, Peer, Peer) {
     let (slow, fast) = (Origin::new().await, Origin::new().await.answer_all());
     let proxy = Proxy::with(&[slow.address, fast], |settings| {
         settings.cluster.retry.hedge = Some(Hedge { percentile: 95, after_at_least: SHORT });
-        change(&mut settings.cluster.retry.budget);
+        change(settings);
     })
     .await;
     let mut client = proxy.client().await;
@@ -268,6 +332,7 @@ async fn hedging(change: impl FnOnce(&mut RetryBudget)) -> (Proxy, Peer, Peer) {
         assert_eq!(client.ask(GET).await.1, "ok");
     }
     assert_eq!(counts(&proxy).retries, [0; 5], "too few to know what is slow, and none was");
+    tokio::time::sleep(FOUND_OUT).await;
     client.send(GET).await;
     let mut served = first.unwrap();
     served.head().await;
@@ -281,15 +346,118 @@ async fn a_slow_read_is_asked_of_two_and_the_faster_is_taken() {
     assert_eq!(slow.rest().await, "", "the slower is dropped");
     assert_eq!(counts(&proxy).retries_for(RetryReason::Hedge), 1);
     let members = proxy.live.roster().members().to_vec();
-    proxy.until("both to be over", |_| members.iter().all(|m| m.load(std::time::Instant::now()).in_flight == 0)).await;
+    proxy.until("both to be over", |_| members.iter().all(|m| m.load(Instant::now()).in_flight == 0)).await;
     assert_eq!(members[0].figures().failures(), 0, "what was dropped says nothing");
 }
 
 #[tokio::test]
 async fn without_a_budget_there_is_no_second_request() {
-    let (proxy, mut client, mut slow) = hedging(|budget| *budget = RetryBudget { percent: 0, floor: 0 }).await;
+    let (proxy, mut client, mut slow) = hedging(|settings| {
+        settings.cluster.retry.budget = RetryBudget { percent: 0, floor: 0 };
+    })
+    .await;
     proxy.until("the second to be due", |_| counts(&proxy).retry_budget_exhausted == 1).await;
     slow.send(&OK.replace("ok", "OK")).await;
     assert_eq!(client.response().await.1, "OK");
     assert_eq!(counts(&proxy).retries, [0; 5]);
+}
+
+/// A proxy for two endpoints that have answered a few requests fast, and the connections to them.
+async fn hedging_by_hand(change: impl FnOnce(&mut Settings)) -> (Proxy, Peer, [Peer; 2]) {
+    let (one, two) = (Origin::new().await, Origin::new().await);
+    let proxy = Proxy::with(&[one.address, two.address], |settings| {
+        settings.cluster.retry.hedge = Some(Hedge { percentile: 95, after_at_least: SHORT });
+        change(settings);
+    })
+    .await;
+    let mut client = proxy.client().await;
+    let mut peers = Vec::new();
+    for origin in [&one, &two] {
+        client.send(GET).await;
+        peers.push(answer(origin, "", OK).await.0);
+        client.response().await;
+    }
+    for nth in 2..20 {
+        client.send(GET).await;
+        peers[nth % 2].head().await;
+        peers[nth % 2].send(OK).await;
+        client.response().await;
+    }
+    tokio::time::sleep(FOUND_OUT).await;
+    (proxy, client, peers.try_into().ok().unwrap())
+}
+
+#[tokio::test]
+async fn a_fast_error_does_not_beat_a_good_response() {
+    for error_first in [false, true] {
+        let (proxy, mut client, [mut one, mut two]) = hedging_by_hand(|_| {}).await;
+        client.send(GET).await;
+        one.head().await;
+        two.head().await;
+        let (bad, good) = if error_first { (&mut one, &mut two) } else { (&mut two, &mut one) };
+        bad.send(BUSY).await;
+        let errors = || proxy.live.roster().members().iter().map(|member| member.figures().failures()).sum::<u64>();
+        tokio::time::sleep(SHORT).await;
+        assert_eq!(errors(), 0, "it is kept, and told when it is sure what becomes of it");
+        good.send(&OK.replace("ok", "OK")).await;
+        assert_eq!(client.response().await.1, "OK");
+        assert_eq!(errors(), 1);
+        // Both connections can be used again.
+        for served in [&mut one, &mut two] {
+            client.send(GET).await;
+            served.head().await;
+            served.send(OK).await;
+            assert_eq!(client.response().await.1, "ok");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_error_stands_when_the_other_brings_nothing() {
+    let (proxy, mut client, [mut one, mut two]) = hedging_by_hand(|_| {}).await;
+    client.send(GET).await;
+    one.head().await;
+    two.head().await;
+    two.send(BUSY).await;
+    tokio::time::sleep(SHORT).await;
+    drop(one);
+    assert_eq!(client.response().await.1, "busy");
+    assert_eq!(counts(&proxy).retries.iter().sum::<u64>(), 1, "only the second request");
+}
+
+#[tokio::test]
+async fn a_second_request_that_is_not_sent_takes_no_turn() {
+    let (proxy, mut client, [mut one, mut two]) = hedging_by_hand(|settings| {
+        settings.cluster.retry.budget = RetryBudget { percent: 0, floor: 1 };
+        settings.cluster.capacity.endpoint_in_flight = Some(1);
+    })
+    .await;
+    client.send(GET).await;
+    one.head().await;
+    let mut poster = proxy.client().await;
+    poster.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await;
+    two.head().await;
+    tokio::time::sleep(4 * SHORT).await;
+    assert_eq!(counts(&proxy).retries, [0; 5], "the other is full");
+    assert!(proxy.shared.budget.try_take(1).is_some());
+    one.send(OK).await;
+    assert_eq!(client.response().await.1, "ok");
+}
+
+#[tokio::test]
+async fn a_frozen_endpoint_is_found_out_although_another_answers_for_it() {
+    let (proxy, mut client, _frozen) = hedging(|settings| {
+        settings.cluster.circuit = Some(Circuit { consecutive_failures: Some(2), ..Circuit::default() });
+    })
+    .await;
+    assert_eq!(client.response().await.1, "ok");
+    let member = proxy.live.roster().members()[0].clone();
+    assert_eq!(member.figures().failures(), 0, "one alone says nothing");
+    assert!(member.load(Instant::now()).latency_ewma_us >= 25_000, "but that it is slow");
+    step("its circuit to open", async {
+        while proxy.circuits.state(member.id()) != CircuitState::Open {
+            assert_eq!(client.ask(GET).await.1, "ok");
+        }
+    })
+    .await;
 }

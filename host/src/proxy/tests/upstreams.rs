@@ -1,6 +1,9 @@
 //! What happens when an endpoint is down, slow, full, or closes a connection at the wrong moment.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use super::harness::{GET, OK, Origin, Proxy, cluster_name, problem};
 use crate::proxy::RetryReason;
@@ -91,7 +94,7 @@ async fn an_endpoint_that_is_down_costs_an_attempt_not_the_request() {
     let counts = proxy.snapshot().clusters[&cluster_name("web")];
     let retries = counts.retries_for(RetryReason::Connect);
     assert!(retries >= 2 && retries == counts.connections_failed, "{counts:?}");
-    assert!(proxy.live.roster().members()[0].load(std::time::Instant::now()).error_ratio > 0.0);
+    assert!(proxy.live.roster().members()[0].load(Instant::now()).error_ratio > 0.0);
 }
 
 #[tokio::test]
@@ -281,4 +284,63 @@ async fn chunks_that_cannot_be_read_break_the_response_off() {
     served.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\nwhat?\r\n").await;
     assert!(!client.rest().await.contains("0\r\n\r\n"), "it does not look complete");
     assert_eq!(served.rest().await, "");
+}
+
+/// An origin at which few connections can wait to be taken.
+fn narrow() -> Origin {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    Origin::listening(socket.listen(1).unwrap())
+}
+
+/// Makes connections until no more can be made, which lasts as long as they do.
+async fn fill(origin: &Origin) -> Vec<TcpStream> {
+    let mut held = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(100), TcpStream::connect(origin.address)).await {
+        held.push(stream.unwrap());
+    }
+    held
+}
+
+#[tokio::test]
+async fn a_connection_that_is_made_anew_has_only_the_time_of_its_try() {
+    let origin = narrow();
+    let proxy = Proxy::with(&[origin.address], |settings| {
+        settings.cluster.retry.attempts = 1;
+        settings.cluster.retry.per_try_timeout = Some(Duration::from_millis(200));
+    })
+    .await;
+    let mut client = proxy.client().await;
+    client.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    served.send(OK).await;
+    client.response().await;
+    let _full = fill(&origin).await;
+    client.send(GET).await;
+    served.head().await;
+    drop(served);
+    assert_eq!(problem(&client.response().await), (504, "endpoint".into(), "connect-timeout".into()));
+}
+
+#[tokio::test]
+async fn waiting_for_a_connection_and_making_it_share_their_time() {
+    let origin = narrow();
+    let proxy = Proxy::with(&[origin.address], |settings| {
+        settings.cluster.retry.attempts = 1;
+        settings.cluster.pool.max_connections = Some(1);
+        settings.cluster.timeouts.connect = Duration::from_secs(1);
+    })
+    .await;
+    let (mut first, mut second) = (proxy.client().await, proxy.client().await);
+    first.send(GET).await;
+    let mut served = origin.accept().await;
+    served.head().await;
+    let _full = fill(&origin).await;
+    let began = Instant::now();
+    second.send(GET).await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    drop(served);
+    assert_eq!(problem(&second.response().await).2, "connect-timeout");
+    assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::panic, reason = "doing harm is what this guest is for")]
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use leverframe_sdk::{Endpoint, HealthPolicy, HealthState, Observations, PolicyHost, Verdict};
 use serde::Deserialize;
@@ -41,6 +42,8 @@ enum Fault {
     Panic,
     /// A loop without an end.
     Loop,
+    /// Takes a good half of the time that one call may take, each time.
+    Slow,
     /// Takes all the memory that there is, at once.
     Grow,
     /// Keeps a mebibyte of each call.
@@ -116,6 +119,7 @@ fn commit(fault: Fault, sound: Verdict) -> Verdict {
     match fault {
         Fault::Panic => panic!("sabotage on purpose"),
         Fault::Loop => spin(),
+        Fault::Slow => dawdle(),
         Fault::Grow => loop {
             leak();
         },
@@ -132,6 +136,13 @@ fn spin() {
     let mut turns = 0u64;
     loop {
         turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+fn dawdle() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(60) {
+        black_box(());
     }
 }
 
