@@ -212,9 +212,10 @@ impl EndpointPool {
     }
 }
 
-/// Whether this host had not what a connection needs, which says nothing of the endpoint.
+/// Whether this host had not what a connection needs, which says nothing of the endpoint. Local ports are not among it:
+/// they are counted for each endpoint, so another one can be reached (EADDRNOTAVAIL).
 fn is_ours(error: &io::Error) -> bool {
-    let lacks = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM];
+    let lacks = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     Errno::from_io_error(error).is_some_and(|errno| lacks.contains(&errno))
 }
 
@@ -227,7 +228,7 @@ mod tests {
         for (errno, ours) in [
             (Errno::MFILE, true),
             (Errno::NFILE, true),
-            (Errno::ADDRNOTAVAIL, true),
+            (Errno::ADDRNOTAVAIL, false),
             (Errno::NOBUFS, true),
             (Errno::NOMEM, true),
             (Errno::CONNREFUSED, false),
