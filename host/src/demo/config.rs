@@ -25,8 +25,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The configuration file of the demo: one listener, one cluster of all nodes, round robin, and the drop-in folder
-    /// that is the default.
+    /// The configuration file of the demo: one listener, one cluster of all nodes, round robin, a check of each node, and
+    /// the drop-in folder that is the default.
     pub fn to_toml(&self) -> String {
         let mut nodes = String::new();
         for (name, address) in &self.nodes {
@@ -48,6 +48,12 @@ cluster = "demo"
 strategy = "round-robin"
 endpoints = [
 {nodes}]
+
+# A node that says it is unhealthy (`/toggle-health`), or does not answer, is out of the traffic until it is well again.
+[cluster.demo.health.check]
+path = "/health"
+interval = "1s"
+timeout = "500ms"
 
 [admin]
 address = "{admin}"
