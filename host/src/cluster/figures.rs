@@ -126,7 +126,8 @@ impl Figures {
         self.joined
     }
 
-    pub(super) fn in_flight(&self) -> u32 {
+    /// Requests under way.
+    pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Relaxed)
     }
 

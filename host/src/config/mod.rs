@@ -33,7 +33,7 @@ pub use overrides::{
     ADDRESS_VARIABLE, ADMIN_ADDRESS_VARIABLE, CONFIG_VARIABLE, DEFAULT_FILE, Overrides, PLUGINS_VARIABLE,
     WORKERS_VARIABLE,
 };
-pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader};
+pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader, is_change};
 pub use resilience::{
     Capacity, Check, CheckKind, Circuit, FailureRatio, Failures, Health, Hedge, HttpCheck, PolicySpec, Retry,
     RetryBudget,

@@ -274,8 +274,8 @@ impl fmt::Debug for Reloader {
     }
 }
 
-/// Whether an event may mean new content. Reading is none, or each look at the file would ask for the next.
-fn is_change(kind: EventKind) -> bool {
+/// Whether an event may mean new content. Reading is none, or each look would ask for the next.
+pub fn is_change(kind: EventKind) -> bool {
     !kind.is_access() || kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
 }
 

@@ -23,8 +23,7 @@ use crate::model::{
 const MAX_REASON: usize = 200;
 
 /// How long the policies of a panel may judge all its endpoints together: an operator who edits the configuration waits for
-/// it, and a second is what one waits without wondering. Rounds are a tenth of a second apart, so that policies which take
-/// all of it have the control side at work without a pause.
+/// it, and a second is what one waits without wondering.
 const ROUND: Duration = Duration::from_secs(1);
 /// The plugin that the built-in policy stands in for.
 const THRESHOLD: &str = "threshold";

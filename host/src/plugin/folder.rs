@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{Event, EventKind, Watcher};
+use notify::{Event, Watcher};
 use tokio::sync::Notify;
 
 use super::supervisor::Supervisor;
 use super::version::Origin;
+use crate::config::is_change;
 use crate::model::PluginName;
 
 /// A file that did not change for this long is taken to be whole.
@@ -155,11 +155,6 @@ fn watch_path(path: &Path, hint: Arc<Notify>) -> Option<notify::RecommendedWatch
     let mut watcher = notify::recommended_watcher(changed).ok()?;
     watcher.watch(path, notify::RecursiveMode::NonRecursive).ok()?;
     Some(watcher)
-}
-
-/// Whether an event may mean another content.
-fn is_change(kind: EventKind) -> bool {
-    !kind.is_access() || kind == EventKind::Access(AccessKind::Close(AccessMode::Write))
 }
 
 #[cfg(test)]

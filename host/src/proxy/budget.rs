@@ -6,22 +6,19 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
+use super::line::Line;
 use crate::config;
 
 /// The number of turns grows with the traffic, of which nobody tells: whoever is next looks again after this time.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The turns of a cluster.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RetryBudget {
     taken: AtomicU32,
-    waiting: AtomicU32,
-    /// Only the first in the line looks for a turn.
-    line: Semaphore,
-    freed: Notify,
+    line: Line,
 }
 
 /// A retry's turn; given back on drop.
@@ -32,22 +29,7 @@ pub(super) struct Turn<'a>(&'a RetryBudget);
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Relaxed);
-        self.0.freed.notify_one();
-    }
-}
-
-struct Waiting<'a>(&'a AtomicU32);
-
-impl<'a> Waiting<'a> {
-    fn enter(count: &'a AtomicU32) -> Self {
-        count.fetch_add(1, Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.0.line.free();
     }
 }
 
@@ -57,17 +39,10 @@ pub(super) fn allowed(budget: config::RetryBudget, under_way: u32) -> u32 {
     u32::try_from(share).unwrap_or(u32::MAX).max(budget.floor)
 }
 
-impl Default for RetryBudget {
-    fn default() -> Self {
-        let (taken, waiting) = (AtomicU32::new(0), AtomicU32::new(0));
-        Self { taken, waiting, line: Semaphore::new(1), freed: Notify::new() }
-    }
-}
-
 impl RetryBudget {
     /// Those that wait for a turn: requests under way that no endpoint has.
     pub(super) fn waiting(&self) -> u32 {
-        self.waiting.load(Relaxed)
+        self.line.waiting()
     }
 
     /// A turn, if fewer than so many are taken.
@@ -78,19 +53,8 @@ impl RetryBudget {
 
     /// A turn as soon as there is one; none when that takes too long.
     pub(super) async fn take(&self, allowed: impl Fn() -> u32, patience: Duration) -> Option<Turn<'_>> {
-        let _waiting = Waiting::enter(&self.waiting);
-        let turn = async {
-            // The line is never closed.
-            let _first = self.line.acquire().await.ok()?;
-            loop {
-                if let Some(turn) = self.try_take(allowed()) {
-                    return Some(turn);
-                }
-                // One that was freed since is not missed: it is kept for the first that asks.
-                let _ = timeout(LOOK_AGAIN, self.freed.notified()).await;
-            }
-        };
-        timeout(patience, turn).await.ok().flatten()
+        let waiting = self.line.enter(u32::MAX)?;
+        timeout(patience, waiting.served(LOOK_AGAIN, || self.try_take(allowed()))).await.ok()
     }
 }
 
@@ -109,6 +73,22 @@ mod tests {
         backs_off: u64,
         takes: u64,
         leaves: Option<u64>,
+    }
+
+    /// Counts the turns from outside.
+    struct Held<'a>(&'a AtomicU32);
+
+    impl<'a> Held<'a> {
+        fn one_more(count: &'a AtomicU32) -> Self {
+            count.fetch_add(1, Relaxed);
+            Self(count)
+        }
+    }
+
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Relaxed);
+        }
     }
 
     fn retry() -> impl Strategy<Value = Retry> {
@@ -134,7 +114,7 @@ mod tests {
                         let retried = async {
                             let Some(_turn) = budget.take(|| most, ms(250)).await else { return };
                             // The back-off is part of the turn.
-                            let _held = Waiting::enter(&held);
+                            let _held = Held::one_more(&held);
                             assert!(held.load(Relaxed) <= most);
                             sleep(ms(backs_off)).await;
                             sleep(ms(takes)).await;

@@ -142,8 +142,7 @@ impl Exchange {
         if capacity.in_flight.is_some() {
             (place, now) = Box::pin(self.enter()).await?;
         }
-        let waits = capacity.endpoint_in_flight.is_some() && self.seat.shared().queue.is_in_use();
-        let picked = if waits { Err(Unpicked::Full) } else { self.pick(course, now) };
+        let picked = if self.seat.is_queued_for() { Err(Unpicked::Full) } else { self.pick(course, now) };
         let mut picked = match picked {
             Ok(picked) => picked,
             Err(Unpicked::Full) => Box::pin(self.wait_for_room(course)).await?,

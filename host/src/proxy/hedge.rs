@@ -169,7 +169,7 @@ impl Exchange {
     /// Another endpoint, and a retry's turn to send the request there. What waits in the queue goes before.
     fn second(&self, other: &mut Course) -> Option<(Turn<'_>, Picked)> {
         let (seat, now) = (self.seat(), Instant::now());
-        if seat.limits_endpoints() && seat.shared().queue.is_in_use() {
+        if seat.is_queued_for() {
             return None;
         }
         let Some(turn) = seat.shared().budget.try_take(seat.retries_allowed()) else {

@@ -27,6 +27,7 @@ mod head;
 mod headers;
 mod hedge;
 mod http1;
+mod line;
 mod linger;
 mod link;
 mod listener;

@@ -2,72 +2,44 @@
 //! only the first in the line looks for room, when a request ended. The queue for the cluster as a whole is
 //! `cluster::Capacity`'s.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
-use tokio::time::timeout;
+use super::line::{Line, Waiting};
 
 /// Room also comes with a new endpoint, or one that is sound again, of which nobody tells: the first looks again after
 /// this time.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The queue of a cluster.
-#[derive(Debug)]
-pub(super) struct EndpointQueue {
-    waiting: AtomicU32,
-    /// Only the first in the line looks for room.
-    line: Semaphore,
-    freed: Notify,
-}
+#[derive(Debug, Default)]
+pub(super) struct EndpointQueue(Line);
 
 /// A request in the queue; leaves it on drop.
-pub(super) struct Queued<'a>(&'a EndpointQueue);
-
-impl Default for EndpointQueue {
-    fn default() -> Self {
-        Self { waiting: AtomicU32::new(0), line: Semaphore::new(1), freed: Notify::new() }
-    }
-}
+pub(super) struct Queued<'a>(Waiting<'a>);
 
 impl EndpointQueue {
-    /// Whether anybody waits: whoever comes now has to wait behind them.
+    /// Whether anybody waits.
     pub(super) fn is_in_use(&self) -> bool {
-        self.waiting.load(Relaxed) > 0
+        self.0.waiting() > 0
     }
 
     /// A place in the queue, if fewer than so many wait.
     pub(super) fn enter(&self, most: u32) -> Option<Queued<'_>> {
-        let one_more = |waiting: u32| (waiting < most).then_some(waiting + 1);
-        self.waiting.fetch_update(Relaxed, Relaxed, one_more).ok().map(|_| Queued(self))
+        self.0.enter(most).map(Queued)
     }
 
     /// A request at an endpoint with a limit has ended.
     pub(super) fn free(&self) {
         if self.is_in_use() {
-            self.freed.notify_one();
+            self.0.free();
         }
     }
 }
 
 impl Queued<'_> {
     /// What `look` finds, which is asked when it is this request's turn and there may be room.
-    pub(super) async fn wait<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
-        // The line is never closed.
-        let _first = self.0.line.acquire().await;
-        loop {
-            if let Some(found) = look() {
-                return found;
-            }
-            // What was freed since is not missed: it is kept for the first that asks.
-            let _ = timeout(LOOK_AGAIN, self.0.freed.notified()).await;
-        }
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Relaxed);
+    pub(super) async fn wait<T>(&self, look: impl FnMut() -> Option<T>) -> T {
+        self.0.served(LOOK_AGAIN, look).await
     }
 }
 

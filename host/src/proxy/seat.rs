@@ -80,6 +80,11 @@ impl ClusterSeat {
         self.config.borrow().capacity.endpoint_in_flight.is_some()
     }
 
+    /// Whether requests wait for its endpoints: whoever comes now has to wait behind them.
+    pub(super) fn is_queued_for(&self) -> bool {
+        self.limits_endpoints() && self.shared.queue.is_in_use()
+    }
+
     pub(super) fn attempts(&self) -> u32 {
         self.config.borrow().retry.attempts
     }
@@ -105,8 +110,7 @@ impl ClusterSeat {
 
     /// How many retries the cluster may have now.
     pub(super) fn retries_allowed(&self) -> u32 {
-        let now = Instant::now();
-        let at_endpoints = self.live.roster().members().iter().map(|member| member.load(now).in_flight).sum::<u32>();
+        let at_endpoints = self.live.roster().members().iter().map(|member| member.figures().in_flight()).sum::<u32>();
         budget::allowed(self.config.borrow().retry.budget, at_endpoints.saturating_add(self.shared.budget.waiting()))
     }
 

@@ -7,6 +7,7 @@ mod changes;
 mod circuits;
 mod forwarding;
 mod harness;
+mod hedges;
 mod http2;
 mod limits;
 mod quiet;

@@ -77,7 +77,7 @@ pub trait Runtime {
     fn histogram(&self, name: &str, value: f64);
 }
 
-/// All that a routing strategy may use.
+/// All that a routing strategy may use: whatever is each part of it is all of it.
 pub trait RoutingHost {
     /// The request that is being routed.
     fn request(&self) -> &impl Request;
@@ -89,7 +89,25 @@ pub trait RoutingHost {
     fn runtime(&self) -> &impl Runtime;
 }
 
-/// All that a health policy may use.
+impl<T: Request + Cluster + State + Runtime> RoutingHost for T {
+    fn request(&self) -> &impl Request {
+        self
+    }
+
+    fn cluster(&self) -> &impl Cluster {
+        self
+    }
+
+    fn state(&self) -> &impl State {
+        self
+    }
+
+    fn runtime(&self) -> &impl Runtime {
+        self
+    }
+}
+
+/// All that a health policy may use: whatever is each part of it is all of it.
 pub trait PolicyHost {
     /// The other endpoints of the cluster.
     fn peers(&self) -> &impl Peers;
@@ -97,4 +115,18 @@ pub trait PolicyHost {
     fn state(&self) -> &impl State;
     /// Time, chance, log and metrics.
     fn runtime(&self) -> &impl Runtime;
+}
+
+impl<T: Peers + State + Runtime> PolicyHost for T {
+    fn peers(&self) -> &impl Peers {
+        self
+    }
+
+    fn state(&self) -> &impl State {
+        self
+    }
+
+    fn runtime(&self) -> &impl Runtime {
+        self
+    }
 }

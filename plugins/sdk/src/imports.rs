@@ -4,7 +4,7 @@
 
 use crate::bindings::policy::leverframe::plugin::peers;
 use crate::bindings::routing::leverframe::plugin::{cluster, request, runtime, state};
-use crate::host::{Cluster, Peers, PolicyHost, Request, RoutingHost, Runtime, State};
+use crate::host::{Cluster, Peers, Request, Runtime, State};
 use crate::{EndpointId, Level, Load, Observations, StateError, Statement};
 
 /// The host behind the imports. Has no content, so that calls through it are direct calls.
@@ -101,37 +101,5 @@ impl Runtime for Imports {
 
     fn histogram(&self, name: &str, value: f64) {
         runtime::histogram(name, value);
-    }
-}
-
-impl RoutingHost for Imports {
-    fn request(&self) -> &impl Request {
-        self
-    }
-
-    fn cluster(&self) -> &impl Cluster {
-        self
-    }
-
-    fn state(&self) -> &impl State {
-        self
-    }
-
-    fn runtime(&self) -> &impl Runtime {
-        self
-    }
-}
-
-impl PolicyHost for Imports {
-    fn peers(&self) -> &impl Peers {
-        self
-    }
-
-    fn state(&self) -> &impl State {
-        self
-    }
-
-    fn runtime(&self) -> &impl Runtime {
-        self
     }
 }

@@ -11,7 +11,7 @@ use leverframe::model::{
 };
 use leverframe::plugin::Shared;
 use leverframe::routing::{Candidates, Choice, Rejection, Strategy};
-use leverframe_sdk::host::{self, Cluster, PolicyHost, Request, RoutingHost, Runtime, State};
+use leverframe_sdk::host::{self, Cluster, Request, Runtime, State};
 use leverframe_sdk::{Level, RoutingStrategy, StateError, StrategyInstance, Wants};
 
 /// A strategy that runs without WebAssembly.
@@ -177,38 +177,6 @@ impl Runtime for Host {
     fn gauge(&self, _: &str, _: f64) {}
 
     fn histogram(&self, _: &str, _: f64) {}
-}
-
-impl RoutingHost for Host {
-    fn request(&self) -> &impl Request {
-        self
-    }
-
-    fn cluster(&self) -> &impl Cluster {
-        self
-    }
-
-    fn state(&self) -> &impl State {
-        self
-    }
-
-    fn runtime(&self) -> &impl Runtime {
-        self
-    }
-}
-
-impl PolicyHost for Host {
-    fn peers(&self) -> &impl host::Peers {
-        self
-    }
-
-    fn state(&self) -> &impl State {
-        self
-    }
-
-    fn runtime(&self) -> &impl Runtime {
-        self
-    }
 }
 
 fn candidate(member: &leverframe::cluster::Member) -> leverframe_sdk::Endpoint {

@@ -70,9 +70,7 @@ async fn a_large_response_waits_for_its_reader() {
     let origin = Origin::new().await;
     let proxy = Proxy::new(&[origin.address]).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send(&format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n")).await;
     client.head().await;
     // The sockets' buffers hold a few megabytes; a proxy that reads ahead would take it all.
@@ -105,9 +103,7 @@ async fn a_response_that_breaks_off_is_not_made_to_look_complete() {
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", "2\r\nok\r\n"),
     ] {
         let mut client = proxy.client().await;
-        client.send(GET).await;
-        let mut served = origin.accept().await;
-        served.head().await;
+        let mut served = origin.asked(&mut client).await;
         served.send(answer).await;
         client.head().await;
         assert_eq!(client.exactly(whole.len()).await, whole);
@@ -121,9 +117,7 @@ async fn a_client_that_leaves_takes_its_request_with_it() {
     let origin = Origin::new().await;
     let proxy = Proxy::new(&[origin.address]).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     drop(client);
     assert_eq!(served.rest().await, "", "the connection to the endpoint is closed");
     step("the request to be given up", async {

@@ -13,9 +13,7 @@ async fn a_shutdown_finishes_what_is_under_way() {
     let origin = Origin::new().await;
     let mut proxy = Proxy::new(&[origin.address]).await;
     let (mut busy, mut idle) = (proxy.client().await, proxy.client().await);
-    busy.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut busy).await;
     idle.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     let mut other = origin.accept().await;
     other.head().await;
@@ -39,9 +37,7 @@ async fn a_shutdown_does_not_wait_for_ever() {
     let origin = Origin::new().await;
     let mut proxy = Proxy::new(&[origin.address]).await;
     let mut busy = proxy.client().await;
-    busy.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let _served = origin.asked(&mut busy).await;
     proxy.workers.remove(0).shutdown(Duration::from_millis(20)).await;
     assert_eq!(busy.rest().await, "");
 }
@@ -51,9 +47,7 @@ async fn a_listener_that_goes_finishes_its_requests_and_queued_connections() {
     let origin = Origin::new().await;
     let proxy = Proxy::new(&[origin.address]).await;
     let mut busy = proxy.client().await;
-    busy.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut busy).await;
     // These two wait for the worker, accepted or not, when the listener goes.
     let (mut fresh, mut asked) = (proxy.client().await, proxy.client().await);
     asked.send(GET).await;

@@ -67,9 +67,7 @@ async fn a_half_open_circuit_lets_its_trials_through_and_no_more() {
     let origin = Origin::new().await;
     let proxy = Proxy::with(&[origin.address], breaking(1, Duration::from_millis(1))).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let served = origin.asked(&mut client).await;
     drop(served);
     assert_eq!(problem(&client.response().await).0, 502);
     step("half-open", async {
@@ -79,9 +77,7 @@ async fn a_half_open_circuit_lets_its_trials_through_and_no_more() {
         }
     })
     .await;
-    client.send(GET).await;
-    let mut trial = origin.accept().await;
-    trial.head().await;
+    let mut trial = origin.asked(&mut client).await;
     let answer = proxy.client().await.ask(GET).await;
     assert_eq!(problem(&answer), (503, "host".into(), "circuit-open".into()));
     assert_eq!(header(&answer.0, "retry-after"), Some("1"));
@@ -99,9 +95,7 @@ async fn a_response_that_breaks_off_is_a_failure() {
     let origin = Origin::new().await;
     let proxy = Proxy::with(&[origin.address], breaking(1, LONG)).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nok").await;
     client.head().await;
     assert_eq!(state(&proxy, 0), CircuitState::Closed);
@@ -115,9 +109,7 @@ async fn a_client_that_leaves_says_nothing_of_the_endpoint() {
     let origin = Origin::new().await;
     let proxy = Proxy::with(&[origin.address], breaking(1, LONG)).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     drop(client);
     assert_eq!(served.rest().await, "");
     let member = proxy.live.roster().members()[0].clone();

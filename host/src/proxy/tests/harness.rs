@@ -122,6 +122,14 @@ impl Origin {
         Peer::new(step("a connection", self.listener.accept()).await.unwrap().0)
     }
 
+    /// The connection over which a client's request comes, whose head was read.
+    pub(super) async fn asked(&self, client: &mut Peer) -> Peer {
+        client.send(GET).await;
+        let mut served = self.accept().await;
+        served.head().await;
+        served
+    }
+
     /// Answers every request on every connection with `OK`.
     pub(super) fn answer_all(self) -> SocketAddr {
         tokio::spawn(async move {

@@ -180,18 +180,14 @@ async fn a_listener_that_ends_says_so_with_the_next_response() {
     let origin = Origin::new().await;
     let proxy = Proxy::new(&[origin.address]).await;
     let (mut under_way, mut idle) = (proxy.client().await, proxy.client().await);
-    idle.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut idle).await;
     served.send(OK).await;
     assert_eq!(header(&idle.response().await.0, "connection"), None);
     under_way.send(GET).await;
     served.head().await;
     proxy.apply(false, Vec::new()).await;
     // The request was on its way already when the listener ended, and is answered.
-    idle.send(GET).await;
-    let mut second = origin.accept().await;
-    second.head().await;
+    let mut second = origin.asked(&mut idle).await;
     second.send(OK).await;
     let answer = idle.response().await;
     assert_eq!((answer.1.as_str(), header(&answer.0, "connection")), ("ok", Some("close")));

@@ -45,9 +45,7 @@ async fn trial(proxy: &Proxy, origin: &Origin) -> (Peer, Peer) {
     origin.accept().await.head().await;
     assert!(client.response().await.0.starts_with("HTTP/1.1 502 "));
     until_it_is(proxy, CircuitState::HalfOpen).await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send(STREAM).await;
     client.head().await;
     (client, served)
@@ -61,9 +59,7 @@ async fn a_trial_that_has_become_a_quiet_stream_keeps_nobody_waiting() {
     assert_eq!(state(&proxy), CircuitState::HalfOpen, "it may still break off");
     until_it_is(&proxy, CircuitState::Closed).await;
     let mut other = proxy.client().await;
-    other.send(GET).await;
-    let mut next = origin.accept().await;
-    next.head().await;
+    let mut next = origin.asked(&mut other).await;
     next.send(OK).await;
     assert_eq!(other.response().await.1, "ok");
     drop(served);
@@ -94,9 +90,7 @@ async fn a_stream_with_nothing_to_say_ends_and_its_endpoint_has_not_failed() {
     })
     .await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send(STREAM).await;
     client.head().await;
     assert_eq!((client.rest().await.as_str(), served.rest().await.as_str()), ("", ""));

@@ -21,9 +21,7 @@ async fn what_the_host_lacks_is_not_held_against_endpoints() {
     })
     .await;
     let mut busy = proxy.client().await;
-    busy.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut busy).await;
     let answer = proxy.client().await.ask(GET).await;
     assert_eq!(problem(&answer), (503, "host".into(), "out-of-resources".into()));
     assert!(answer.1.contains(r#""cluster":"web""#) && header(&answer.0, "retry-after") == Some("1"), "{answer:?}");
@@ -43,9 +41,7 @@ async fn connections_that_nobody_uses_make_room() {
     let proxy = Proxy::with(&[origin.address, other.address], with_one_connection).await;
     let mut client = proxy.client().await;
     for endpoint in [&origin, &other, &origin] {
-        client.send(GET).await;
-        let mut served = endpoint.accept().await;
-        served.head().await;
+        let mut served = endpoint.asked(&mut client).await;
         served.send(OK).await;
         assert_eq!(client.response().await.1, "ok");
     }

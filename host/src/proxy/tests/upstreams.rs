@@ -15,9 +15,7 @@ async fn a_connection_that_was_closed_while_idle_is_replaced() {
     let origin = Origin::new().await;
     let proxy = Proxy::new(&[origin.address]).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send(OK).await;
     client.response().await;
     drop(served);
@@ -58,9 +56,7 @@ async fn what_may_not_be_repeated_is_not_sent_twice() {
     let origin = Origin::new().await;
     let proxy = Proxy::new(&[origin.address]).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send(OK).await;
     client.response().await;
     client.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await;
@@ -74,9 +70,7 @@ async fn a_request_on_a_new_connection_is_not_sent_twice_as_one_attempt() {
     let origin = Origin::new().await;
     let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.retry.attempts = 1).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let served = origin.asked(&mut client).await;
     drop(served);
     assert_eq!(problem(&client.response().await), (502, "endpoint".into(), "connection-reset".into()));
 }
@@ -114,14 +108,10 @@ async fn an_endpoint_that_does_not_answer_is_given_up() {
     })
     .await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     assert_eq!(problem(&client.response().await), (504, "endpoint".into(), "response-timeout".into()));
     assert_eq!(served.rest().await, "", "its connection is not used again");
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send(OK).await;
     assert_eq!(client.response().await.1, "ok", "the client's connection is");
 }
@@ -131,9 +121,7 @@ async fn a_response_that_stalls_is_broken_off() {
     let origin = Origin::new().await;
     let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.timeouts.idle_stream = SHORT).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nok").await;
     client.head().await;
     assert_eq!(client.rest().await, "ok");
@@ -166,9 +154,7 @@ async fn what_is_no_response_is_a_bad_gateway() {
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
     ] {
         let mut client = proxy.client().await;
-        client.send(GET).await;
-        let mut served = origin.accept().await;
-        served.head().await;
+        let mut served = origin.asked(&mut client).await;
         served.send(answer).await;
         assert_eq!(problem(&client.response().await), (502, "endpoint".into(), "bad-response".into()), "{answer}");
     }
@@ -179,9 +165,7 @@ async fn a_full_pool_makes_requests_wait_for_their_turn() {
     let origin = Origin::new().await;
     let proxy = Proxy::with(&[origin.address], |settings| settings.cluster.pool.max_connections = Some(1)).await;
     let (mut first, mut second) = (proxy.client().await, proxy.client().await);
-    first.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut first).await;
     second.send(&GET.replace("/a", "/second")).await;
     served.send(OK).await;
     assert_eq!(first.response().await.1, "ok");
@@ -199,9 +183,7 @@ async fn a_pool_that_stays_full_turns_requests_away() {
     })
     .await;
     let (mut first, mut second) = (proxy.client().await, proxy.client().await);
-    first.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut first).await;
     second.send(GET).await;
     assert_eq!(problem(&second.response().await), (503, "endpoint".into(), "pool-exhausted".into()));
     served.send(OK).await;
@@ -217,9 +199,7 @@ async fn endpoints_may_be_named() {
     })
     .await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send(OK).await;
     assert_eq!(client.response().await.1, "ok");
 }
@@ -229,9 +209,7 @@ async fn interim_responses_are_not_the_response() {
     let origin = Origin::new().await;
     let proxy = Proxy::new(&[origin.address]).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.1 20").await;
     served.send("0 OK\r\ncontent-length: 2\r\n\r\nok").await;
     let (head, body) = client.response().await;
@@ -249,9 +227,7 @@ async fn a_connection_with_more_on_it_than_was_asked_for_is_not_used_again() {
     let proxy = Proxy::new(&[origin.address]).await;
     for behind in ["HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", "x"] {
         let mut client = proxy.client().await;
-        client.send(GET).await;
-        let mut served = origin.accept().await;
-        served.head().await;
+        let mut served = origin.asked(&mut client).await;
         served.send(&format!("{OK}{behind}")).await;
         assert_eq!(client.response().await.1, "ok");
         assert_eq!(served.rest().await, "");
@@ -264,9 +240,7 @@ async fn a_connection_that_the_endpoint_wants_closed_is_not_used_again() {
     let proxy = Proxy::new(&[origin.address]).await;
     for answer in ["HTTP/1.1 200 OK\r\nconnection: close", "HTTP/1.0 200 OK"] {
         let mut client = proxy.client().await;
-        client.send(GET).await;
-        let mut served = origin.accept().await;
-        served.head().await;
+        let mut served = origin.asked(&mut client).await;
         served.send(&format!("{answer}\r\ncontent-length: 2\r\n\r\nok")).await;
         assert_eq!(client.response().await.1, "ok");
         assert_eq!(served.rest().await, "");
@@ -278,9 +252,7 @@ async fn chunks_that_cannot_be_read_break_the_response_off() {
     let origin = Origin::new().await;
     let proxy = Proxy::new(&[origin.address]).await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\nwhat?\r\n").await;
     assert!(!client.rest().await.contains("0\r\n\r\n"), "it does not look complete");
     assert_eq!(served.rest().await, "");
@@ -311,9 +283,7 @@ async fn a_connection_that_is_made_anew_has_only_the_time_of_its_try() {
     })
     .await;
     let mut client = proxy.client().await;
-    client.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let mut served = origin.asked(&mut client).await;
     served.send(OK).await;
     client.response().await;
     let _full = fill(&origin).await;
@@ -333,9 +303,7 @@ async fn waiting_for_a_connection_and_making_it_share_their_time() {
     })
     .await;
     let (mut first, mut second) = (proxy.client().await, proxy.client().await);
-    first.send(GET).await;
-    let mut served = origin.accept().await;
-    served.head().await;
+    let served = origin.asked(&mut first).await;
     let _full = fill(&origin).await;
     let began = Instant::now();
     second.send(GET).await;

@@ -7,7 +7,7 @@ use super::request::FakeRequest;
 use super::state::Store;
 use super::{endpoint, idle};
 use crate::hash::mix;
-use crate::host::{Cluster, Peers, PolicyHost, Request, RoutingHost, Runtime, State};
+use crate::host::{Cluster, Peers, Request, RoutingHost, Runtime, State};
 use crate::{Endpoint, EndpointId, Level, Load, Observations, StateError};
 
 /// A host for one plugin in one cluster. What the plugin asks for is set through its fields and methods; what the
@@ -174,20 +174,6 @@ impl RoutingHost for FakeHost {
     }
 
     fn cluster(&self) -> &impl Cluster {
-        self
-    }
-
-    fn state(&self) -> &impl State {
-        self
-    }
-
-    fn runtime(&self) -> &impl Runtime {
-        self
-    }
-}
-
-impl PolicyHost for FakeHost {
-    fn peers(&self) -> &impl Peers {
         self
     }
 
