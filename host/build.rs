@@ -90,10 +90,14 @@ fn build(root: &Path, out: &Path, names: &[String]) -> Result<PathBuf, Failure> 
     Err("the plugins do not build; the compiler's words are below".to_owned())
 }
 
-/// The outer target folder: the nearest one around `OUT_DIR` that cargo has marked as its own. Where there is no mark
-/// the plugins are built inside `OUT_DIR`, which is right as well, only not shared.
+/// The outer target folder: the nearest one around `OUT_DIR` that cargo has marked as its own. One that is called as what
+/// is built for is inside it, and marked as well. Where there is no mark the plugins are built inside `OUT_DIR`, which is
+/// right as well, only not shared.
 fn shared_target(out: &Path) -> &Path {
-    out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()).unwrap_or(out)
+    let is_marked = |folder: &&Path| folder.join("CACHEDIR.TAG").is_file();
+    let marked = out.ancestors().find(is_marked).unwrap_or(out);
+    let built_for = env::var_os("TARGET").unwrap_or_default();
+    marked.parent().filter(is_marked).filter(|_| marked.ends_with(&built_for)).unwrap_or(marked)
 }
 
 /// Makes sure that the compiler has the standard library of the plugins' target.

@@ -1,8 +1,10 @@
 //! The composition root: the one place that knows everyone. It starts the workers, the plugins, the watchers and the
 //! admin API, and ends them in the reverse order so that nothing is lost.
 
+mod crews;
 mod fleet;
 mod ports;
+mod sources;
 mod takeover;
 mod ward;
 
@@ -14,10 +16,12 @@ use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::config::{Config, Overrides, Reloader};
+use crate::discovery::Directory;
 use crate::observe::{EventLog, Served};
 use crate::plugin::{Folder, PluginEngine, Supervisor};
 use crate::proxy::Worker;
 use crate::routing::Seats;
+use crews::Crews;
 use fleet::Fleet;
 use ports::Ports;
 use ward::Tell;
@@ -74,8 +78,11 @@ impl App {
         let metrics = workers.iter().map(|worker| Arc::clone(worker.metrics())).collect();
         let nothing = Served::nothing(Arc::clone(&config));
         let (publish, served) = watch::channel(Arc::new(nothing));
+        let crews = Crews::new(log.events())?;
         let shared = admin::Shared {
             supervisor,
+            directory: Arc::new(Directory::new()),
+            scalers: crews.scalers(),
             metrics,
             served: served.clone(),
             events: Arc::clone(&log),
@@ -83,7 +90,7 @@ impl App {
             reload: reloader.status(),
         };
         let tell = Tell { events: log.events(), lost: tell_lost_policy };
-        let mut fleet = Fleet::new(workers, ports, tell, publish, shared);
+        let mut fleet = Fleet::new(workers, (ports, crews), tell, publish, shared);
         if let Err(reason) = fleet.apply(config).await {
             fleet.stop().await;
             anyhow::bail!(reason);

@@ -17,6 +17,7 @@
 //! | [`proxy`] | the data path: listeners, connection pools, forwarding, errors as answers |
 //! | [`observe`] | metrics and logs: reads, never decides |
 //! | [`admin`] | the admin API over the snapshots and commands of the others |
+//! | [`orchestrate`] | the control plane: checks the backends of a registry in Redis, and takes registrations |
 //! | [`demo`] | the demo nodes |
 //! | [`app`], [`cli`] | the composition root and the command line: the only ones that know everyone |
 //!
@@ -61,6 +62,8 @@ pub mod discovery;
 pub mod health;
 pub mod model;
 pub mod observe;
+pub mod orchestrate;
 pub mod plugin;
 pub mod proxy;
 pub mod routing;
+pub mod scaling;

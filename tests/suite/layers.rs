@@ -42,9 +42,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("plugin", &["model", "config", "cluster", "health", "routing"]),
     ("proxy", &["model", "config", "cluster", "circuit", "routing"]),
     ("sql", &["model", "config", "cluster", "circuit", "routing"]),
-    ("scaling", &["model", "config", "cluster"]),
-    ("observe", &["model", "config", "cluster", "routing", "plugin", "proxy", "health", "circuit"]),
+    // `discovery`, since a container is read in one way, whoever made it.
+    ("scaling", &["model", "config", "discovery", "cluster"]),
+    ("observe", &["model", "config", "discovery", "cluster", "routing", "plugin", "proxy", "health", "circuit"]),
     ("admin", ALL_BUT_ROOT),
+    ("orchestrate", &["model", "config", "discovery", "health", "admin"]),
     ("demo", &["model", "config"]),
     // The composition root knows everyone.
     ("app", EVERYTHING),

@@ -10,14 +10,20 @@
 )]
 
 mod conformance;
+mod containers;
+mod discovery;
+mod distribution;
 mod examples;
 mod faults;
 mod layers;
 mod lifecycle;
 mod misbehaviour;
+mod orchestrate;
 mod programs;
 mod readme;
+mod scaling;
 mod steering;
 mod swap;
 mod under_load;
+mod worker_pool;
 mod world;

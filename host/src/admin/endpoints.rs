@@ -1,5 +1,6 @@
-//! `POST /api/endpoints/{endpoint}/{command}[?cluster=C]`: takes an endpoint out of the traffic, or puts it back. What is
-//! said here holds until it is taken back: edits of the configuration and rediscovery do not change it.
+//! `POST /api/endpoints/{endpoint}/{command}[?cluster=C]`: takes an endpoint out of the traffic, puts it back, or gives it
+//! another weight. What is said here holds until it is taken back: edits of the configuration and rediscovery do not change
+//! it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,40 +15,67 @@ use super::clusters;
 use super::problem::Problem;
 use super::server::Shared;
 use crate::cluster::{LiveCluster, Member};
-use crate::model::{AdminState, EndpointId, EndpointName};
+use crate::model::{AdminState, EndpointId, EndpointName, Weight};
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {
     cluster: Option<String>,
+    weight: Option<String>,
 }
 
 /// `drain` sends nothing new and goes on checking, `disable` does neither; `undrain` and `enable` take either back.
+/// `weight` with `?weight=N` gives it that weight, without one that of its source again.
 pub(super) async fn command(
     State(shared): State<Shared>,
     Path((endpoint, command)): Path<(String, String)>,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Value>, Problem> {
-    let state = match command.as_str() {
-        "drain" => AdminState::Draining,
-        "disable" => AdminState::Disabled,
-        "undrain" | "enable" => AdminState::Enabled,
-        other => {
-            let known = "drain, undrain, enable, disable";
-            return Err(Problem::not_found(format!("an endpoint cannot `{other}`; it can: {known}")));
-        }
-    };
+    let command = Command::read(&command, wanted.weight.as_deref())?;
     let (live, member) = find(&shared, &endpoint, wanted.cluster.as_deref())?;
     let gone = || Problem::not_found(format!("the endpoint `{endpoint}` has just left"));
-    if !live.command(member.id(), state) {
+    let found = match command {
+        Command::State(state) => live.command(member.id(), state),
+        Command::Weight(weight) => live.weigh(member.id(), weight),
+    };
+    if !found {
         return Err(gone());
     }
-    if let Some(keeper) = shared.served().keepers.get(live.name()) {
-        // One that is put back need not wait for the next round to be checked.
-        keeper.look();
-    }
+    let served = shared.served();
+    let keeper = served.keepers.get(live.name());
+    // One that is put back need not wait for the next round to be checked.
+    keeper.inspect(|keeper| keeper.look());
+    let checks = keeper.map(|keeper| keeper.readings()).unwrap_or_default();
     let roster = live.roster();
     let member = roster.get(member.id()).ok_or_else(gone)?;
-    Ok(Json(json!({ "cluster": live.name().as_str(), "endpoint": clusters::endpoint(member, Instant::now()) })))
+    Ok(Json(
+        json!({ "cluster": live.name().as_str(), "endpoint": clusters::endpoint(member, &checks, Instant::now()) }),
+    ))
+}
+
+/// What can be done to an endpoint.
+enum Command {
+    State(AdminState),
+    Weight(Option<Weight>),
+}
+
+impl Command {
+    fn read(command: &str, weight: Option<&str>) -> Result<Self, Problem> {
+        let weighed = |text: &str| text.parse().ok().and_then(Weight::new);
+        match (command, weight) {
+            ("drain", _) => Ok(Self::State(AdminState::Draining)),
+            ("disable", _) => Ok(Self::State(AdminState::Disabled)),
+            ("undrain" | "enable", _) => Ok(Self::State(AdminState::Enabled)),
+            ("weight", None) => Ok(Self::Weight(None)),
+            ("weight", Some(text)) => match weighed(text) {
+                Some(weight) => Ok(Self::Weight(Some(weight))),
+                None => Err(Problem::bad_request(format!("`{text}` is no weight: a whole number from 1 to 65535"))),
+            },
+            (other, _) => {
+                let known = "drain, undrain, enable, disable, weight";
+                Err(Problem::not_found(format!("an endpoint cannot `{other}`; it can: {known}")))
+            }
+        }
+    }
 }
 
 /// One endpoint of a cluster: that of this name, or that of this number when none has such a name.

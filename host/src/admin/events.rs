@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::State;
@@ -77,7 +78,7 @@ fn event(recorded: &Recorded) -> Value {
     let (from, to) = between.unzip();
     json!({
         "id": recorded.id,
-        "at": Timestamp::try_from(event.at).map(|at| at.to_string()).ok(),
+        "at": time(event.at),
         "kind": kind,
         "cluster": event.cluster.as_str(),
         "endpoint": event.endpoint.as_ref().map(EndpointName::as_str),
@@ -86,4 +87,9 @@ fn event(recorded: &Recorded) -> Value {
         "to": to,
         "cause": event.cause,
     })
+}
+
+/// A moment as the API shows it.
+pub(super) fn time(at: SystemTime) -> Option<String> {
+    Timestamp::try_from(at).map(|at| at.to_string()).ok()
 }

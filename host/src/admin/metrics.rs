@@ -33,8 +33,14 @@ pub(super) async fn metrics(
     };
     let (served, traffic, guests) = (shared.served(), shared.traffic(), shared.supervisor.shared());
     let plugins = shared.supervisor.registry();
-    let families =
-        collect(&Sources { served: &served, traffic: &traffic, plugins, shared: &guests, events: &shared.events });
+    let families = collect(&Sources {
+        served: &served,
+        traffic: &traffic,
+        plugins,
+        shared: &guests,
+        events: &shared.events,
+        sightings: &shared.directory.sightings(),
+    });
     Ok(match json {
         true => Json(to_json(&families)).into_response(),
         false => ([(header::CONTENT_TYPE, PROMETHEUS_TYPE)], to_prometheus(families)).into_response(),

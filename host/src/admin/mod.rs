@@ -10,7 +10,10 @@ mod metrics;
 mod origin;
 mod plugins;
 mod problem;
+mod scaling;
 mod server;
 mod strategy;
 
+pub(crate) use origin::check as check_origin;
+pub(crate) use problem::{Problem, no_such_method, no_such_path};
 pub use server::{Bound, Server, Shared};

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::problem::Problem;
 
 /// Lets a request pass that changes nothing, or that comes from no other page.
-pub(super) async fn check(request: Request, next: Next) -> Response {
+pub(crate) async fn check(request: Request, next: Next) -> Response {
     if request.method().is_safe() || !is_foreign(request.headers()) {
         return next.run(request).await;
     }

@@ -1,5 +1,6 @@
 //! The admin server: a socket, the routes, and what the handlers share.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -9,11 +10,14 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::sync::{oneshot, watch};
 
-use super::{clusters, endpoints, events, health, metrics, origin, plugins, problem, strategy};
+use super::{clusters, endpoints, events, health, metrics, origin, plugins, problem, scaling, strategy};
 use crate::config::ReloadStatus;
+use crate::discovery::Directory;
+use crate::model::ClusterName;
 use crate::observe::{EventLog, Served};
 use crate::plugin::Supervisor;
 use crate::proxy::{Snapshot, WorkerMetrics};
+use crate::scaling::Scaler;
 
 /// What the handlers read and command.
 #[derive(Clone)]
@@ -26,6 +30,10 @@ pub struct Shared {
     pub served: watch::Receiver<Arc<Served>>,
     /// What changed and why.
     pub events: Arc<EventLog>,
+    /// Where endpoints come from.
+    pub directory: Arc<Directory>,
+    /// Who keeps up the nodes of the clusters that are scaled.
+    pub scalers: watch::Receiver<Arc<BTreeMap<ClusterName, Arc<Scaler>>>>,
     /// Whether it ends: what is under way is finished, and nothing new is taken.
     pub draining: Arc<AtomicBool>,
     /// What became of the configuration file.
@@ -117,6 +125,7 @@ fn routes(shared: Shared) -> Router {
         .route("/api/events/stream", get(events::stream))
         .route("/api/plugins", get(plugins::plugins))
         .route("/strategy", post(strategy::switch))
+        .merge(scaling::routes(&shared))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(origin::check))

@@ -9,12 +9,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
 
+use super::crews::Crews;
 use super::ports::Ports;
+use super::sources;
 use super::ward::{Tell, Ward};
 use crate::admin;
 use crate::cluster::LiveCluster;
-use crate::config::{Config, StrategySpec};
-use crate::discovery;
+use crate::config::{self, Config, StrategySpec};
 use crate::health::PolicySeat;
 use crate::model::{ClusterName, ListenerName};
 use crate::observe::Served;
@@ -31,6 +32,7 @@ pub(super) struct Fleet {
     wards: BTreeMap<ClusterName, Ward>,
     /// Every cluster that was, so that one that comes back does not use an endpoint's id again.
     gone: BTreeMap<ClusterName, Arc<LiveCluster>>,
+    crews: Crews,
     tell: Tell,
     publish: watch::Sender<Arc<Served>>,
     admin: admin::Shared,
@@ -70,7 +72,7 @@ struct Prepared {
 impl Fleet {
     pub(super) fn new(
         workers: Vec<WorkerHandle>,
-        ports: Ports,
+        (ports, crews): (Ports, Crews),
         tell: Tell,
         publish: watch::Sender<Arc<Served>>,
         admin: admin::Shared,
@@ -82,6 +84,7 @@ impl Fleet {
             listeners: BTreeMap::new(),
             wards: BTreeMap::new(),
             gone: BTreeMap::new(),
+            crews,
             tell,
             publish,
             admin,
@@ -104,10 +107,14 @@ impl Fleet {
         };
         let Prepared { wards, assignments, seats, mut policies, listeners, sockets, admin } = prepared;
 
-        let catalog = discovery::fixed(&config);
+        let earlier = Arc::clone(&self.publish.borrow().config);
+        let disbanded = self.crews.follow(&earlier, &config, &wards).await;
+        let directory = Arc::clone(&self.admin.directory);
+        let found = directory.prepare(sources::wanted(&config, &self.crews)).await;
+        directory.commit(found);
         for (name, cluster) in &config.clusters {
             if let Some(ward) = wards.get(name) {
-                ward.configure(cluster, &catalog, policies.remove(name)).await;
+                ward.configure(cluster, policies.remove(name)).await;
             }
         }
         self.offer(&listeners, &sockets, admin.as_ref()).await;
@@ -124,6 +131,7 @@ impl Fleet {
         change.commit(assignments, judging(&config, &wards));
         self.listeners = listeners;
         self.keep(wards);
+        disbanded.end();
         let listeners = self.listeners.iter().map(|(name, bound)| (name.clone(), bound.address)).collect();
         if let Some(bound) = &admin {
             self.admin_address = bound.as_ref().map(admin::Bound::address);
@@ -152,6 +160,7 @@ impl Fleet {
         // Workers that close their sockets must be the last of this process that hold them.
         self.ports.give_up(|_| true).await;
         join_all(self.workers.drain(..).map(|worker| worker.shutdown(limit))).await;
+        self.crews.stop().await;
         if let Some(server) = self.admin_server.take() {
             server.stop();
         }
@@ -213,8 +222,7 @@ impl Fleet {
                 policies.insert(name.clone(), made);
             }
             let ward = self.wards.get(name).cloned();
-            let ward = ward
-                .unwrap_or_else(|| Ward::new(cluster, self.gone.get(name).cloned(), self.ports.files(), &self.tell));
+            let ward = ward.unwrap_or_else(|| self.ward(cluster));
             wards.insert(name.clone(), ward);
         }
         let serves = !before.clusters.is_empty();
@@ -228,6 +236,12 @@ impl Fleet {
         };
         let (listeners, sockets) = self.bind(config).await?;
         Ok(Prepared { wards, assignments, seats, policies, listeners, sockets, admin })
+    }
+
+    /// The parts of a cluster that was not there.
+    fn ward(&self, cluster: &config::Cluster) -> Ward {
+        let live = self.gone.get(&cluster.name).cloned();
+        Ward::new(cluster, live, self.admin.directory.catalog(), self.ports.files(), &self.tell)
     }
 
     /// Offers what is new to the process that comes next, and gives up what is no more: before the workers do, so that

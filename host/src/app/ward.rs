@@ -4,13 +4,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::circuit::Circuits;
 use crate::cluster::{CapacityLimits, LiveCluster};
 use crate::config;
 use crate::health::{Breakers, Keeper, Panel, PolicyLost, PolicySeat, Watched};
-use crate::model::{Catalog, CircuitState, ClusterName, EndpointId, Events};
+use crate::model::{Catalog, CircuitState, EndpointId, Events};
 use crate::proxy::{ClusterShared, FileBudget};
 
 /// Whom a ward tells.
@@ -30,14 +31,15 @@ pub(super) struct Ward {
     pub(super) panel: Arc<Panel>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) shared: Arc<ClusterShared>,
-    breakers: Arc<CircuitsOf>,
+    following: Arc<Following>,
 }
 
 impl Ward {
-    /// The parts of a cluster that follows no catalog yet. `live` is that of an earlier cluster of its name.
+    /// The parts of a cluster, which follows the catalog. `live` is that of an earlier cluster of its name.
     pub(super) fn new(
         config: &config::Cluster,
         live: Option<Arc<LiveCluster>>,
+        catalog: watch::Receiver<Arc<Catalog>>,
         files: &FileBudget,
         tell: &Tell,
     ) -> Self {
@@ -50,16 +52,13 @@ impl Ward {
         let breakers = Arc::new(CircuitsOf { circuits: Arc::clone(&circuits), following: Mutex::new(()) });
         let watched = Watched { live: Arc::clone(&live), panel: Arc::clone(&panel), breakers: breakers.clone() };
         let keeper = Arc::new(Keeper::start(watched, &config.health));
-        Self { live, circuits, panel, keeper, shared: Arc::new(ClusterShared::within(files)), breakers }
+        let follower = Follower { live: Arc::clone(&live), breakers, keeper: Arc::clone(&keeper), catalog };
+        let following = Arc::new(Following::start(follower));
+        Self { live, circuits, panel, keeper, shared: Arc::new(ClusterShared::within(files)), following }
     }
 
     /// Goes by a configuration from here on. `policies` are new ones for the panel, when those are to change.
-    pub(super) async fn configure(
-        &self,
-        config: &config::Cluster,
-        catalog: &Catalog,
-        policies: Option<Vec<PolicySeat>>,
-    ) {
+    pub(super) async fn configure(&self, config: &config::Cluster, policies: Option<Vec<PolicySeat>>) {
         if let Some(policies) = policies {
             let panel = Arc::clone(&self.panel);
             // Off the runtime: the panel may be judging. Were it to break down, the policies before would judge on.
@@ -72,26 +71,76 @@ impl Ward {
             queue: config.capacity.queue,
             queue_timeout: config.capacity.queue_timeout,
         });
-        self.follow(catalog);
+        // Under its new rules, and before any worker is told of the cluster.
+        self.following.follower.follow();
     }
+}
 
-    /// Takes over the endpoints that the catalog names.
-    fn follow(&self, catalog: &Catalog) {
-        self.live.update(catalog.endpoints(self.name()), Instant::now());
-        self.breakers.follow(&self.live);
-        self.keeper.look();
+/// The way from the catalog to a cluster.
+struct Follower {
+    live: Arc<LiveCluster>,
+    breakers: Arc<CircuitsOf>,
+    keeper: Arc<Keeper>,
+    catalog: watch::Receiver<Arc<Catalog>>,
+}
+
+impl Follower {
+    /// Takes over the endpoints that the catalog names now. A cluster that it does not name is as good as gone, and keeps
+    /// what it has for those who still route to it.
+    fn follow(&self) {
+        let is_named = self.breakers.hold(|| {
+            // Read under the lock: of two that follow, the last has the latest.
+            let catalog = Arc::clone(&self.catalog.borrow());
+            let endpoints = catalog.endpoints(self.live.name());
+            endpoints.map(|endpoints| self.live.update(endpoints, Instant::now())).is_some()
+        });
+        if is_named {
+            self.breakers.follow(&self.live);
+            self.keeper.look();
+        }
     }
+}
 
-    fn name(&self) -> &ClusterName {
-        self.live.name()
+/// A follower at work, until it is dropped.
+struct Following {
+    follower: Arc<Follower>,
+    task: JoinHandle<()>,
+}
+
+impl Following {
+    fn start(follower: Follower) -> Self {
+        let follower = Arc::new(follower);
+        let mut catalog = follower.catalog.clone();
+        let at_work = Arc::clone(&follower);
+        let task = tokio::spawn(async move {
+            while catalog.changed().await.is_ok() {
+                at_work.follow();
+            }
+        });
+        Self { follower, task }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
 /// The circuits, as health sees them.
 struct CircuitsOf {
     circuits: Arc<Circuits>,
-    /// Held from reading a roster until its circuits are there: of two that follow, the later roster is the last.
+    /// Held from reading a catalog until its roster is there, and from reading a roster until its circuits are there: of
+    /// two that follow, the later is the last.
     following: Mutex<()>,
+}
+
+impl CircuitsOf {
+    /// Does something that must not come between another's reading and following.
+    fn hold<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
 }
 
 impl Breakers for CircuitsOf {
@@ -100,10 +149,11 @@ impl Breakers for CircuitsOf {
     }
 
     fn follow(&self, live: &LiveCluster) {
-        let _following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
-        let roster = live.roster();
-        let members = roster.members().iter().map(|member| (member.id(), member.endpoint().spec.name.clone()));
-        self.circuits.follow(&members.collect::<Vec<_>>());
+        self.hold(|| {
+            let roster = live.roster();
+            let members = roster.members().iter().map(|member| (member.id(), member.endpoint().spec.name.clone()));
+            self.circuits.follow(&members.collect::<Vec<_>>());
+        });
     }
 
     fn tick(&self, now: Instant) {

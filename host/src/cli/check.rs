@@ -1,5 +1,5 @@
-//! `check`: tells whether a configuration would serve, without serving. Loads the plugins that it uses as `run` would, and
-//! tries to reach each endpoint.
+//! `check`: tells whether a configuration would serve, without serving. Loads the plugins that it uses as `run` would, asks
+//! each source of endpoints, and tries to reach each endpoint.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::say;
-use crate::config::{Cluster, Config, Overrides, load};
-use crate::model::{ClusterName, EndpointSpec};
+use crate::config::{Cluster, Config, Overrides, SourceSpec, load};
+use crate::discovery::{Directory, SourceKey, Wanted, Wish, source_of};
+use crate::model::{Catalog, ClusterName, EndpointSpec};
 use crate::plugin::{Folder, PluginEngine, SeatError, Supervisor};
 use crate::routing::Seats;
 
@@ -20,7 +21,8 @@ pub(super) async fn run(path: &Path, overrides: &Overrides) -> anyhow::Result<()
     let (listeners, clusters) =
         (counted(config.listeners.len(), "listener"), counted(config.clusters.len(), "cluster"));
     say(&format!("{}: {listeners}, {clusters}", path.display()));
-    let wrong = check_plugins(&config).await? + check_endpoints(&config).await;
+    let (blind, catalog) = check_sources(&config).await;
+    let wrong = check_plugins(&config).await? + blind + check_endpoints(&config, &catalog).await;
     match wrong {
         0 => Ok(()),
         1 => bail!("1 thing is wrong"),
@@ -70,11 +72,46 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Tells of each source what it sees; returns how many see nothing, and all endpoints that there are.
+async fn check_sources(config: &Config) -> (usize, Arc<Catalog>) {
+    let directory = Directory::new();
+    let wish = |spec: &SourceSpec| Wish { key: SourceKey::Spec(spec.clone()), source: source_of(spec) };
+    let wanted = config.clusters.iter().map(|(name, cluster)| Wanted {
+        cluster: name.clone(),
+        fixed: cluster.endpoints.clone(),
+        sources: cluster.sources.iter().map(wish).collect(),
+    });
+    let prepared = directory.prepare(wanted.collect()).await;
+    directory.commit(prepared);
+    let mut wrong = 0;
+    for (name, sightings) in directory.sightings() {
+        for (kind, sighting) in sightings {
+            let kind = kind.as_str();
+            let Some(seen) = sighting.seen else {
+                wrong += 1;
+                let why =
+                    sighting.lost.map_or_else(|| "did not answer in time".to_owned(), |lost| lost.why.to_string());
+                say(&format!("  cluster {name}: {kind} {why}"));
+                continue;
+            };
+            say(&format!("  cluster {name}: {kind} has {}", counted(seen.endpoints.len(), "endpoint")));
+            for skipped in seen.skipped {
+                say(&format!("  cluster {name}: {kind} has {}, too: {}", skipped.what, skipped.why));
+            }
+        }
+    }
+    let catalog = Arc::clone(&directory.catalog().borrow());
+    (wrong, catalog)
+}
+
 /// Tells of each endpoint whether it accepts a connection; returns how many do not.
-async fn check_endpoints(config: &Config) -> usize {
+async fn check_endpoints(config: &Config, catalog: &Catalog) -> usize {
     let mut wrong = 0;
     for (name, cluster) in &config.clusters {
-        for endpoint in &cluster.endpoints {
+        if let Some(scaling) = &cluster.scaling {
+            say(&format!("  cluster {name}: {} would be kept up", counted(scaling.count as usize, "node")));
+        }
+        for endpoint in catalog.endpoints(name).unwrap_or_default() {
             match reach(endpoint, cluster.timeouts.connect).await {
                 Ok(()) => {
                     say(&format!("  cluster {name}: endpoint {} ({}) is reachable", endpoint.name, endpoint.address))

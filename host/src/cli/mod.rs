@@ -3,11 +3,11 @@
 mod check;
 mod demo;
 mod node;
+mod orchestrate;
 mod plugin_check;
 mod plugin_new;
 mod run;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,14 +48,9 @@ enum Command {
     /// Serve five demo nodes on this machine, with nothing else installed.
     Demo,
     /// Serve one demo node: an origin to try things with. `POST /fault?kind=slow` and the like make it fail.
-    Node {
-        /// Where it listens; port 0 takes a free one.
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
-        address: SocketAddr,
-        /// What it calls itself; by default it is named after its port.
-        #[arg(long)]
-        name: Option<String>,
-    },
+    Node(node::Options),
+    /// Look after the backends registered in a Redis, which Leverframes follow: check them, and take registrations.
+    Orchestrate(orchestrate::Options),
     /// Make or check a plugin.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -117,7 +112,8 @@ fn serve(command: Command) -> anyhow::Result<()> {
             Command::Run { file, take_over } => run::run(file.config, take_over, overrides).await,
             Command::Check(file) => check::run(&file.config, &overrides).await,
             Command::Demo => demo::run(overrides).await,
-            Command::Node { address, name } => node::run(address, name).await,
+            Command::Node(options) => node::run(options).await,
+            Command::Orchestrate(options) => orchestrate::run(options).await,
             Command::Plugin(_) => Ok(()),
         }
     })

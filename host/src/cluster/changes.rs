@@ -46,6 +46,9 @@ fn changes_of(old: &Member, new: &Member) -> Vec<(Change, String)> {
     if before.admin != after.admin {
         told.push((Change::Admin(after.admin), BY_OPERATOR.to_owned()));
     }
+    if before.weight != after.weight {
+        told.push((Change::Weight(after.weight), BY_OPERATOR.to_owned()));
+    }
     let (from, to) = (before.state(), after.state());
     if from != to {
         told.push((Change::State { from, to }, after.cause_since(before)));

@@ -12,7 +12,9 @@ use super::changes::changes;
 use super::member::Member;
 use super::roster::Roster;
 use super::standing::{Judged, Standing};
-use crate::model::{Address, AdminState, ClusterName, EndpointId, EndpointName, EndpointSpec, Events, PanicRule};
+use crate::model::{
+    Address, AdminState, ClusterName, EndpointId, EndpointName, EndpointSpec, Events, PanicRule, Weight,
+};
 
 /// How a cluster treats its members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,11 +41,18 @@ pub struct LiveCluster {
 #[derive(Debug, Default)]
 struct Ledger {
     rules: Rules,
-    /// What operators asked for, as long as it is not the usual.
-    admin: BTreeMap<(EndpointName, Address), AdminState>,
+    /// What operators asked for, of those for whom it is not the usual.
+    asked: BTreeMap<(EndpointName, Address), Asked>,
     left_at: BTreeMap<EndpointId, Instant>,
     /// Who was ready when no panic was on, ordered by id.
     last_good: Vec<EndpointId>,
+}
+
+/// What an operator asked for of an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    admin: AdminState,
+    weight: Option<Weight>,
 }
 
 impl LiveCluster {
@@ -60,6 +69,11 @@ impl LiveCluster {
     /// How many requests it may have under way.
     pub fn capacity(&self) -> &Arc<Capacity> {
         &self.capacity
+    }
+
+    /// How long an endpoint that left may finish what it has.
+    pub fn drain_timeout(&self) -> Duration {
+        self.ledger().rules.drain_timeout
     }
 
     /// The roster of this moment.
@@ -83,8 +97,10 @@ impl LiveCluster {
     pub fn update(&self, specs: &[EndpointSpec], now: Instant) -> bool {
         self.change(|roster, ledger| {
             let newcomer = |spec: &EndpointSpec| {
-                let admin = ledger.admin.get(&(spec.name.clone(), spec.address.clone()));
-                Standing::new(admin.copied().unwrap_or_default(), !ledger.rules.wait_for_check, now)
+                let asked = ledger.asked.get(&(spec.name.clone(), spec.address.clone())).copied();
+                let Asked { admin, weight } = asked.unwrap_or_default();
+                let standing = Standing::new(!ledger.rules.wait_for_check, now);
+                Standing { admin, weight, reported: spec.reported, ..standing }
             };
             let members = roster.catalogued(specs, newcomer, now);
             let left = members.iter().filter(|member| member.standing().leaving).map(|member| member.id());
@@ -110,22 +126,37 @@ impl LiveCluster {
         });
     }
 
-    /// Does what an operator asks of an endpoint; false when there is none of that id. It holds until the operator takes
-    /// it back, also when the endpoint leaves and comes again, as another member of the same name and address.
+    /// Takes an endpoint out, or puts it back, as an operator asks; false when there is none of that id. It holds until the
+    /// operator takes it back, also when the endpoint leaves and comes again, as another member of the same name and
+    /// address.
     pub fn command(&self, id: EndpointId, admin: AdminState) -> bool {
+        self.ask(id, |asked| asked.admin = admin)
+    }
+
+    /// Gives an endpoint a weight in place of its source's, or takes that back; false when there is none of that id. It
+    /// holds for as long as a command does.
+    pub fn weigh(&self, id: EndpointId, weight: Option<Weight>) -> bool {
+        self.ask(id, |asked| asked.weight = weight)
+    }
+
+    fn ask(&self, id: EndpointId, ask: impl Fn(&mut Asked)) -> bool {
         let mut found = false;
         self.change(|roster, ledger| {
             let mut members = roster.members().to_vec();
             for member in members.iter_mut().filter(|member| member.id() == id) {
                 found = true;
-                let spec = &member.endpoint().spec;
+                let (spec, standing) = (&member.endpoint().spec, member.standing());
+                let before = Asked { admin: standing.admin, weight: standing.weight };
+                let mut asked = before;
+                ask(&mut asked);
                 let identity = (spec.name.clone(), spec.address.clone());
-                match admin {
-                    AdminState::Enabled => ledger.admin.remove(&identity),
-                    AdminState::Draining | AdminState::Disabled => ledger.admin.insert(identity, admin),
+                match asked == Asked::default() {
+                    true => ledger.asked.remove(&identity),
+                    false => ledger.asked.insert(identity, asked),
                 };
-                if member.standing().admin != admin {
-                    *member = Arc::new(member.standing_as(Standing { admin, ..member.standing().clone() }));
+                if asked != before {
+                    let Asked { admin, weight } = asked;
+                    *member = Arc::new(member.standing_as(Standing { admin, weight, ..standing.clone() }));
                 }
             }
             members

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::figures::{Figures, Load};
 use super::standing::Standing;
-use crate::model::{Endpoint, EndpointId, EndpointSpec, Failure, Outcome};
+use crate::model::{Endpoint, EndpointId, EndpointSpec, Failure, Outcome, Weight};
 
 /// An endpoint. Immutable but for its figures: a changed endpoint is a new member with the old figures.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Member {
 impl Member {
     /// A member that joins now.
     pub(super) fn joining(endpoint: Endpoint, standing: Standing, now: Instant) -> Self {
-        let weight = endpoint.spec.weight.get().into();
+        let weight = standing.weight.unwrap_or(endpoint.spec.weight).get().into();
         Self { endpoint: Arc::new(endpoint), standing, weight, figures: Arc::new(Figures::new(now)) }
     }
 
@@ -52,6 +52,11 @@ impl Member {
     /// How it stands.
     pub fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    /// The weight that an operator gave it, or its source.
+    pub fn given_weight(&self) -> Weight {
+        self.standing.weight.unwrap_or(self.endpoint.spec.weight)
     }
 
     /// Its share of the traffic relative to the others that may be chosen, 1 to 65535: what it was given, made smaller

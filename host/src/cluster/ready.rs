@@ -81,7 +81,7 @@ mod tests {
     use crate::model::{AdminState, CircuitState, HealthState, Verdict};
 
     fn ok() -> Standing {
-        Standing::new(AdminState::Enabled, true, Instant::now())
+        Standing::new(true, Instant::now())
     }
 
     fn failed() -> Standing {

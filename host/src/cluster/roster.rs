@@ -89,7 +89,7 @@ impl Roster {
     ) -> Option<Self> {
         let standings: Vec<_> = members.iter().map(|member| (member.id(), member.standing())).collect();
         let choice = choose(&standings, rule, last_good);
-        let weighed: Vec<_> = members.iter().map(|member| (member.endpoint().spec.weight, member.standing())).collect();
+        let weighed: Vec<_> = members.iter().map(|member| (member.given_weight(), member.standing())).collect();
         let weights = weights(&weighed);
         let members: Vec<_> = members
             .iter()
@@ -124,7 +124,7 @@ fn staying(member: &Arc<Member>, spec: &EndpointSpec) -> Arc<Member> {
     if !back && member.endpoint().spec == *spec {
         return Arc::clone(member);
     }
-    let standing = Standing { leaving: false, ..member.standing().clone() };
+    let standing = Standing { leaving: false, reported: spec.reported, ..member.standing().clone() };
     Arc::new(member.described(spec.clone()).standing_as(standing))
 }
 

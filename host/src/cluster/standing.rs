@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::model::{AdminState, CircuitState, EndpointState, HealthState, Verdict};
+use crate::model::{AdminState, CircuitState, EndpointState, HealthState, Reported, Verdict, Weight};
 
 /// How an endpoint stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,10 @@ pub struct Standing {
     pub circuit: CircuitState,
     /// What an operator asked for.
     pub admin: AdminState,
+    /// The weight that an operator gave it, in place of its source's.
+    pub weight: Option<Weight>,
+    /// What its source says of it.
+    pub reported: Reported,
     /// No source names it any more: it finishes what it has.
     pub leaving: bool,
     /// It has passed a check, or need not.
@@ -34,10 +38,18 @@ pub struct Judged {
 }
 
 impl Standing {
-    /// Of an endpoint that nothing is known of.
-    pub(super) fn new(admin: AdminState, checked: bool, now: Instant) -> Self {
-        let (verdict, circuit) = (Verdict::default(), CircuitState::Closed);
-        Self { verdict, since: now, circuit, admin, leaving: false, checked }
+    /// Of an endpoint that nobody said anything of.
+    pub(super) fn new(checked: bool, now: Instant) -> Self {
+        Self {
+            verdict: Verdict::default(),
+            since: now,
+            circuit: CircuitState::Closed,
+            admin: AdminState::Enabled,
+            weight: None,
+            reported: Reported::Up,
+            leaving: false,
+            checked,
+        }
     }
 
     /// After it was judged. Who has passed a check once need not pass a first one again.
@@ -49,10 +61,12 @@ impl Standing {
 
     /// What operators are shown: what was done on purpose goes before what happened; of what happened, the worst.
     pub fn state(&self) -> EndpointState {
-        match (self.admin, self.leaving) {
+        match (self.admin, self.reported) {
             (AdminState::Disabled, _) => return EndpointState::Disabled,
-            (AdminState::Draining, _) | (_, true) => return EndpointState::Draining,
-            (AdminState::Enabled, false) => {}
+            (AdminState::Draining, _) | (_, Reported::Stopping) => return EndpointState::Draining,
+            _ if self.leaving => return EndpointState::Draining,
+            (AdminState::Enabled, Reported::Down) => return EndpointState::Failed,
+            (AdminState::Enabled, Reported::Up) => {}
         }
         let first_check = if self.checked { HealthState::Healthy } else { HealthState::Recovering };
         match self.verdict.state.max(circuit_health(self.circuit)).max(first_check) {
@@ -65,12 +79,15 @@ impl Standing {
 
     /// Whether it may be chosen without a panic.
     pub fn is_ready(&self) -> bool {
-        self.is_admissible() && self.checked && self.verdict.state != HealthState::Failed
+        self.is_admissible()
+            && self.checked
+            && self.reported == Reported::Up
+            && self.verdict.state != HealthState::Failed
     }
 
     /// Whether it is meant to serve, well or not: nobody took it out.
     pub fn is_in_service(&self) -> bool {
-        self.admin == AdminState::Enabled && !self.leaving
+        self.admin == AdminState::Enabled && !self.leaving && self.reported != Reported::Stopping
     }
 
     /// Whether a panic may let it in.
@@ -81,7 +98,7 @@ impl Standing {
     /// Whether two differ at most in what neither choice nor state depends on: score, reason, and effective weight, which
     /// the member's weight stands for.
     pub(super) fn looks_like(&self, other: &Self) -> bool {
-        let visible = |of: &Self| (of.verdict.state, of.circuit, of.admin, of.leaving, of.checked);
+        let visible = |of: &Self| (of.verdict.state, of.circuit, of.admin, of.reported, of.leaving, of.checked);
         visible(self) == visible(other)
     }
 
@@ -92,6 +109,14 @@ impl Standing {
         }
         if self.leaving != before.leaving {
             return if self.leaving { LEFT_CATALOG } else { CAME_BACK }.to_owned();
+        }
+        if self.reported != before.reported {
+            let says = match self.reported {
+                Reported::Up => "it serves again",
+                Reported::Stopping => "it was told to stop",
+                Reported::Down => "it is down",
+            };
+            return format!("its source says that {says}");
         }
         if self.circuit != before.circuit && circuit_health(self.circuit) >= self.verdict.state {
             return format!("its circuit is {}", self.circuit.as_str());
@@ -127,7 +152,7 @@ mod tests {
 
     fn standing(state: HealthState, circuit: CircuitState) -> Standing {
         let verdict = Verdict { state, ..Verdict::default() };
-        Standing { verdict, circuit, ..Standing::new(AdminState::Enabled, true, Instant::now()) }
+        Standing { verdict, circuit, ..Standing::new(true, Instant::now()) }
     }
 
     #[test]
@@ -162,7 +187,7 @@ mod tests {
 
     #[test]
     fn without_its_first_check_it_is_not_ready_and_not_shown_as_sound() {
-        let unchecked = Standing::new(AdminState::Enabled, false, Instant::now());
+        let unchecked = Standing::new(false, Instant::now());
         assert!(!unchecked.is_ready());
         assert_eq!(unchecked.state(), EndpointState::Recovering);
     }

@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::*;
 use crate::model::{
     Address, AdminState, Change, CircuitState, ClusterName, EndpointId, EndpointName, EndpointSpec, EndpointState,
-    Events, Failure, HealthState, Outcome, PanicChoice, PanicRule, Verdict, Weight,
+    Events, Failure, HealthState, Outcome, PanicChoice, PanicRule, Reported, Verdict, Weight,
 };
 
 const DRAIN: Duration = Duration::from_secs(30);
@@ -83,10 +83,8 @@ impl World {
 
 fn spec(name: &str, weight: u16) -> EndpointSpec {
     EndpointSpec {
-        name: EndpointName::new(name).unwrap(),
-        address: Address::parse(&format!("{name}:80")).unwrap(),
         weight: Weight::new(weight).unwrap(),
-        labels: Default::default(),
+        ..EndpointSpec::new(EndpointName::new(name).unwrap(), Address::parse(&format!("{name}:80")).unwrap())
     }
 }
 
@@ -362,4 +360,37 @@ fn what_says_nothing_of_an_endpoint_does_not_count() {
     member.observe(&outcome(Ok(StatusCode::BAD_GATEWAY)), Some(true), world.now);
     let traffic = member.figures().traffic();
     assert_eq!((traffic.ok, traffic.failed, traffic.latencies.count()), (1, 2, 2));
+}
+
+#[test]
+fn what_its_source_says_of_an_endpoint_holds_at_once_whatever_checks_say() {
+    let world = World::of(&["a", "b"]);
+    let said = |reported| {
+        world.live.update(&[EndpointSpec { reported, ..spec("a", 1) }, spec("b", 1)], world.now);
+        (world.states()[0].1, world.ready(), world.told())
+    };
+    let stopping = "a HEALTHY->DRAINING: its source says that it was told to stop".to_owned();
+    assert_eq!(said(Reported::Stopping), (EndpointState::Draining, vec![1], vec![stopping]));
+    let down = "a DRAINING->FAILED: its source says that it is down".to_owned();
+    assert_eq!(said(Reported::Down), (EndpointState::Failed, vec![1], vec![down]));
+    world.judge(&[(0, healthy())]);
+    assert_eq!(world.ready(), [1]);
+    let up = "a FAILED->HEALTHY: its source says that it serves again".to_owned();
+    assert_eq!(said(Reported::Up), (EndpointState::Healthy, vec![0, 1], vec![up]));
+}
+
+#[test]
+fn a_weight_given_by_hand_survives_edits_and_rediscovery_until_it_is_taken_back() {
+    let mut world = World::of(&["a", "b"]);
+    assert!(world.live.weigh(EndpointId(0), Weight::new(7)));
+    assert!(!world.live.weigh(EndpointId(9), None));
+    world.live.update(&[spec("a", 3), spec("b", 1)], world.now);
+    assert_eq!(world.member(0).weight(), 7);
+    world.catalog(&["b"]);
+    world.now += DRAIN;
+    world.live.reap(world.now);
+    world.live.update(&[spec("a", 3), spec("b", 1)], world.now);
+    assert_eq!(world.member(2).weight(), 7, "it came back as another member");
+    world.live.weigh(EndpointId(2), None);
+    assert_eq!(world.member(2).weight(), 3);
 }

@@ -39,6 +39,67 @@ const GATEWAY_ERRORS: &[(u16, u16)] = &[(502, 504)];
 /// Every status that is an error.
 pub(super) const EVERY_ERROR: &[(u16, u16)] = &[(400, 599)];
 
+/// The folder for what must outlast the process, next to the file.
+pub(super) const STATE_FOLDER: &str = "state";
+
+/// Where Debian's and Docker's own packages put the engine's socket.
+pub(super) const DOCKER_ENGINE: &str = "unix:///var/run/docker.sock";
+
+/// The containers of a demo, and a label that people do set.
+pub(super) const DOCKER_LABEL: &str = "app=db-backend";
+
+/// The port that a Redis has by itself.
+pub(super) const REDIS_URL: &str = "redis://127.0.0.1:6379";
+
+/// How often a source that tells of changes is read as a whole: what one lost message costs at the most.
+pub(super) const RESYNC: Duration = Duration::from_secs(10);
+
+/// Between two questions to the DNS at the least: a time to live of 0 would ask without a pause.
+pub(super) const DNS_LEAST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// And at the most, whatever the time to live: containers that come and go are followed sooner than names are cached.
+pub(super) const DNS_MOST_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The fewest nodes that may be asked for: a slip does not end all of them.
+pub(super) const LEAST_NODES: u32 = 1;
+
+/// The most: more than a machine needs, and few enough that a slip does not fill it.
+pub(super) const MOST_NODES: u32 = 64;
+
+/// After a change of the number of nodes: new ones take about as long to start and to take their share.
+pub(super) const SCALING_COOLDOWN: Duration = Duration::from_secs(30);
+
+/// What a node is asked for.
+pub(super) const NODE_CHECK_PATH: &str = "/health";
+
+/// From one check of a node to the next. It decides on replacing one, which is slower than leaving it out; the checks of
+/// `health` do that (Kubernetes probes every 10 s too).
+pub(super) const NODE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a node may take: one that is only slow is not replaced.
+pub(super) const NODE_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a node that is gone is left: whoever ended it on purpose may want to look.
+pub(super) const REPLACE_AFTER: Duration = Duration::from_secs(2);
+
+/// Enough workers of a pool to see them share.
+pub(super) const POOL_WORKERS: u32 = 3;
+
+/// One balancer, which is what most look at.
+pub(super) const POOL_BALANCERS: u32 = 1;
+
+/// Where the first worker of a pool listens; out of the way of the admin API and of the usual ports of services.
+pub(super) const POOL_WORKER_PORT: u16 = 9100;
+
+/// Where the first balancer of a pool listens: the port that is usual where 80 is taken.
+pub(super) const POOL_BALANCER_PORT: u16 = 8080;
+
+/// Where the balancers of a pool listen: it is for trying things out, on one machine.
+pub(super) const POOL_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// From one check of a pool's worker to the next, and what one may take: processes of one machine answer at once.
+pub(super) const POOL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// As long as the usual grace of what stops services (Kubernetes: 30 s).
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -22,6 +22,7 @@ mod read;
 mod reload;
 mod resilience;
 mod settings;
+mod sources;
 mod units;
 
 #[cfg(test)]
@@ -30,8 +31,9 @@ mod tests;
 pub use error::{ConfigError, ConfigErrors};
 pub use load::{load, parse};
 pub use overrides::{
-    ADDRESS_VARIABLE, ADMIN_ADDRESS_VARIABLE, CONFIG_VARIABLE, DEFAULT_FILE, Overrides, PLUGINS_VARIABLE,
-    WORKERS_VARIABLE,
+    ADDRESS_VARIABLE, ADMIN_ADDRESS_VARIABLE, BACKEND_LABEL_VARIABLE, BACKEND_NETWORK_VARIABLE, CONFIG_VARIABLE,
+    DEFAULT_FILE, DOCKER_DISCOVERY_VARIABLE, DOCKER_HOST_VARIABLE, Overrides, PLUGINS_VARIABLE, PORT_VARIABLE,
+    REDIS_URL_VARIABLE, STATE_VARIABLE, WORKERS_VARIABLE,
 };
 pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader, is_change};
 pub use resilience::{
@@ -42,3 +44,8 @@ pub use settings::{
     Admin, BodyRate, Cluster, Config, HostMatch, Limits, Listener, PathMatch, PluginLimits, Plugins, Pool, RequestRate,
     Route, RouteMatch, StrategySpec, Timeouts,
 };
+pub use sources::{
+    ContainerLabel, ContainerTemplate, DnsQuery, DnsSource, DockerEngine, DockerSource, DriverSpec, ProcessTemplate,
+    RedisSource, Scaling, SourceSpec,
+};
+pub use units::duration;

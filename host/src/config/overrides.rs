@@ -15,6 +15,21 @@ pub const PLUGINS_VARIABLE: &str = "LEVERFRAME_PLUGINS";
 /// How many data-path threads run.
 pub const WORKERS_VARIABLE: &str = "LEVERFRAME_WORKERS";
 
+/// The folder for what must outlast the process; relative to the working folder.
+pub const STATE_VARIABLE: &str = "LEVERFRAME_STATE";
+/// The port of the first listener, whose IP address the file says; [`ADDRESS_VARIABLE`] goes first.
+pub const PORT_VARIABLE: &str = "PORT";
+/// `true` makes every cluster that says nothing of its endpoints follow Docker; `false` makes no cluster follow it.
+pub const DOCKER_DISCOVERY_VARIABLE: &str = "DOCKER_DISCOVERY";
+/// The label of the containers that are followed.
+pub const BACKEND_LABEL_VARIABLE: &str = "BACKEND_LABEL";
+/// The network of the containers that are followed.
+pub const BACKEND_NETWORK_VARIABLE: &str = "BACKEND_NETWORK";
+/// The Docker Engine where the file names none.
+pub const DOCKER_HOST_VARIABLE: &str = "DOCKER_HOST";
+/// The Redis where the file names none.
+pub const REDIS_URL_VARIABLE: &str = "REDIS_URL";
+
 /// The configuration file when none is named.
 pub const DEFAULT_FILE: &str = "leverframe.toml";
 
@@ -29,6 +44,20 @@ pub struct Overrides {
     pub plugins: Option<PathBuf>,
     /// [`WORKERS_VARIABLE`].
     pub workers: Option<String>,
+    /// [`STATE_VARIABLE`].
+    pub state: Option<PathBuf>,
+    /// [`PORT_VARIABLE`].
+    pub port: Option<String>,
+    /// [`DOCKER_DISCOVERY_VARIABLE`].
+    pub docker_discovery: Option<String>,
+    /// [`BACKEND_LABEL_VARIABLE`].
+    pub backend_label: Option<String>,
+    /// [`BACKEND_NETWORK_VARIABLE`].
+    pub backend_network: Option<String>,
+    /// [`DOCKER_HOST_VARIABLE`].
+    pub docker_host: Option<String>,
+    /// [`REDIS_URL_VARIABLE`].
+    pub redis_url: Option<String>,
     /// Where compiled plugins are kept unless the file says otherwise; none keeps nothing.
     pub cache: Option<PathBuf>,
 }
@@ -47,6 +76,13 @@ impl Overrides {
             admin_address: text(ADMIN_ADDRESS_VARIABLE),
             plugins: read(PLUGINS_VARIABLE).map(PathBuf::from),
             workers: text(WORKERS_VARIABLE),
+            state: read(STATE_VARIABLE).map(PathBuf::from),
+            port: text(PORT_VARIABLE),
+            docker_discovery: text(DOCKER_DISCOVERY_VARIABLE),
+            backend_label: text(BACKEND_LABEL_VARIABLE),
+            backend_network: text(BACKEND_NETWORK_VARIABLE),
+            docker_host: text(DOCKER_HOST_VARIABLE),
+            redis_url: text(REDIS_URL_VARIABLE),
             cache: caches.as_deref().map(|caches| caches.join(Path::new("leverframe"))),
         }
     }

@@ -11,6 +11,13 @@ use super::error::ConfigError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reported(());
 
+/// Who says something: the file at a path, or an environment variable.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    File(At),
+    Variable(&'static str),
+}
+
 /// The mistakes found so far, and what is needed to say where the next one is.
 #[derive(Debug)]
 pub(super) struct Problems<'t> {
@@ -53,9 +60,21 @@ impl<'t> Problems<'t> {
         self.push(at.to_string(), span, message.to_string(), Some(advice.to_string()))
     }
 
-    /// Reports a mistake in an environment variable.
+    /// Reports a mistake in an environment variable; once, however many settings it is used for.
     pub(super) fn variable(&mut self, name: &str, message: impl Display, advice: impl Display) -> Reported {
-        self.push(name.to_owned(), None, message.to_string(), Some(advice.to_string()))
+        let message = message.to_string();
+        if self.found.iter().any(|found| found.path == name && found.message == message) {
+            return Reported(());
+        }
+        self.push(name.to_owned(), None, message, Some(advice.to_string()))
+    }
+
+    /// Reports a mistake to whoever made it.
+    pub(super) fn refuse(&mut self, origin: &Origin, message: impl Display, advice: impl Display) -> Reported {
+        match origin {
+            Origin::File(at) => self.advise(at, message, advice),
+            Origin::Variable(name) => self.variable(name, message, advice),
+        }
     }
 
     /// Reports a mistake at a place in the text.

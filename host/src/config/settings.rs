@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use super::resilience::{Capacity, Circuit, Failures, Health, Retry};
+use super::sources::{Scaling, SourceSpec};
 use crate::model::{ClusterName, EndpointSpec, ListenerName, PluginName};
 
 /// All of it.
@@ -27,6 +28,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// Where operators connect.
     pub admin: Admin,
+    /// The folder for what must outlast the process; none keeps nothing.
+    pub state: Option<PathBuf>,
 }
 
 /// A socket that clients connect to, and where its requests go.
@@ -133,6 +136,10 @@ pub struct Cluster {
     pub strategy: StrategySpec,
     /// The endpoints that the file names; names and addresses are distinct.
     pub endpoints: Vec<EndpointSpec>,
+    /// Where more come from; none of a kind twice. Without any, and without scaling, the file names at least one endpoint.
+    pub sources: Vec<SourceSpec>,
+    /// Who keeps up their number; none leaves it to others.
+    pub scaling: Option<Scaling>,
     /// How connections are kept.
     pub pool: Pool,
     /// How long an endpoint may take.

@@ -1,9 +1,12 @@
 //! The configuration as its users meet it: what a text means, and what is said about its mistakes.
 
 mod mistakes;
+mod pool;
 mod reloading;
 mod resilience;
 mod routes;
+mod scaling;
+mod sources;
 mod values;
 
 use std::path::Path;

@@ -15,6 +15,17 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Period(pub(super) Duration);
 
+/// Reads a duration over zero, as it is written in the file: `250ms`, `10s`, `2m`.
+///
+/// # Errors
+/// When it is none, with what is expected.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    Period::parse(text).map(|Period(duration)| duration).ok_or_else(|| format!("expected {PERIOD}"))
+}
+
+/// What is expected of a [`Period`].
+const PERIOD: &str = "a duration over zero with its unit, as in \"250ms\", \"10s\", \"2m\" or \"1h\"";
+
 impl Period {
     fn parse(text: &str) -> Option<Self> {
         let (number, unit) = text.trim().split_at(text.trim().find(|c: char| !c.is_ascii_digit())?);
@@ -48,7 +59,7 @@ impl<'de> Deserialize<'de> for Period {
             type Value = Period;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration over zero with its unit, as in \"250ms\", \"10s\", \"2m\" or \"1h\"")
+                f.write_str(PERIOD)
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Period, E> {
@@ -119,6 +130,11 @@ impl<const LEAST: u32, const MOST: u32> Whole<LEAST, MOST> {
     pub(super) fn count(self) -> usize {
         // Loses nothing: the host is built for machines of 64 bits.
         self.0 as usize
+    }
+
+    /// The number, of a type that goes to 65535 at the most.
+    pub(super) fn short(self) -> u16 {
+        u16::try_from(self.0).unwrap_or(u16::MAX)
     }
 
     /// The number, of a type that goes to 100 at the most.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::fault::{Fault, Spell, is_hit};
 use super::query::millis;
+use super::settings::Work;
 use crate::model::EndpointName;
 
 /// How long `/process` takes when the query does not say.
@@ -28,6 +29,19 @@ pub(super) enum Reply {
     Cut,
     /// Nothing, ever.
     Never,
+    /// The statistics of all workers.
+    Statistics,
+}
+
+impl Reply {
+    /// Whether the client got what it asked for.
+    pub(super) fn is_success(&self) -> bool {
+        match self {
+            Self::Json(status, _) => status.is_success(),
+            Self::Echo | Self::Statistics => true,
+            Self::Cut | Self::Never => false,
+        }
+    }
 }
 
 /// A reply, and the pause before it.
@@ -35,11 +49,13 @@ pub(super) enum Reply {
 pub(super) struct Answer {
     pub(super) after: Duration,
     pub(super) reply: Reply,
+    /// Whether it goes into the statistics: what is asked about the node itself does not.
+    pub(super) counts: bool,
 }
 
 impl From<Reply> for Answer {
     fn from(reply: Reply) -> Self {
-        Self { after: Duration::ZERO, reply }
+        Self { after: Duration::ZERO, reply, counts: false }
     }
 }
 
@@ -47,16 +63,27 @@ impl From<Reply> for Answer {
 #[derive(Debug)]
 pub(super) struct Handler {
     name: EndpointName,
+    work: Work,
+    started: Instant,
     requests: AtomicU64,
+    /// Of the requests, those that are work.
+    worked: AtomicU64,
     healthy: AtomicBool,
     spell: watch::Sender<Spell>,
 }
 
 impl Handler {
     /// A healthy node that has answered nothing.
-    pub(super) fn new(name: EndpointName) -> Self {
-        let spell = watch::Sender::new(Spell::NONE);
-        Self { name, requests: AtomicU64::new(0), healthy: AtomicBool::new(true), spell }
+    pub(super) fn new(name: EndpointName, work: Work, started: Instant) -> Self {
+        Self {
+            name,
+            work,
+            started,
+            requests: AtomicU64::new(0),
+            worked: AtomicU64::new(0),
+            healthy: AtomicBool::new(true),
+            spell: watch::Sender::new(Spell::NONE),
+        }
     }
 
     /// What is wrong with the node, as it changes.
@@ -94,7 +121,9 @@ impl Handler {
         let mut answer = match (path, fault) {
             (_, Some(Fault::Hang)) => Reply::Never.into(),
             ("/health", _) => self.health().into(),
-            (_, fault) => self.usual(path, query, fault),
+            ("/heartbeat", _) => self.heartbeat(now).into(),
+            ("/worker/stats", _) => Reply::Statistics.into(),
+            (_, fault) => Answer { counts: true, ..self.usual(path, query, fault) },
         };
         if let Some(Fault::Slow(by)) = fault {
             answer.after += by;
@@ -110,15 +139,28 @@ impl Handler {
                 Reply::Json(status, json!({ "node": self.name.as_str(), "error": "it was told to fail" })).into()
             }
             (_, Some(Fault::Reset)) => Reply::Cut.into(),
-            ("/api/v1/hello", _) => ok(json!({ "message": format!("hello from container: {}", self.name) })),
-            ("/process", _) => {
-                let after = delay(query);
-                let done = json!({ "node": self.name.as_str(), "processed_ms": whole_millis(after) });
-                Answer { after, reply: Reply::Json(StatusCode::OK, done) }
+            ("/api/v1/hello", _) => {
+                self.worked(Duration::ZERO, |_| json!({ "message": format!("hello from container: {}", self.name) }))
             }
+            ("/process", _) => self
+                .worked(delay(query), |took| json!({ "node": self.name.as_str(), "processed_ms": whole_millis(took) })),
             ("/echo", _) => Reply::Echo.into(),
             _ => ok(json!({ "node": self.name.as_str(), "requests": count, "path": path })),
         }
+    }
+
+    /// Answers after the simulated work and the time that was asked for, unless the work fails.
+    fn worked(&self, asked: Duration, done: impl FnOnce(Duration) -> Value) -> Answer {
+        let number = self.worked.fetch_add(1, Ordering::Relaxed) + 1;
+        let after = asked + self.work.delay();
+        let reply = match is_hit(number, self.work.failure_percent) {
+            true => {
+                let failed = json!({ "node": self.name.as_str(), "error": "the simulated work failed" });
+                Reply::Json(StatusCode::INTERNAL_SERVER_ERROR, failed)
+            }
+            false => Reply::Json(StatusCode::OK, done(after)),
+        };
+        Answer { after, ..reply.into() }
     }
 
     fn set_fault(&self, query: &str, now: Instant) -> Reply {
@@ -134,6 +176,12 @@ impl Handler {
 
     fn health(&self) -> Reply {
         self.health_as(if self.is_healthy() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
+    }
+
+    /// That the process lives, which it does also while it says that it is unhealthy.
+    fn heartbeat(&self, now: Instant) -> Reply {
+        let uptime = whole_millis(now.saturating_duration_since(self.started));
+        Reply::Json(StatusCode::OK, json!({ "node": self.name.as_str(), "status": "alive", "uptime_ms": uptime }))
     }
 
     fn health_as(&self, status: StatusCode) -> Reply {
@@ -160,7 +208,15 @@ mod tests {
     use super::*;
 
     fn handler() -> Handler {
-        Handler::new(EndpointName::new("node-1").unwrap())
+        working(Work::default())
+    }
+
+    fn working(work: Work) -> Handler {
+        Handler::new(EndpointName::new("node-1").unwrap(), work, Instant::now())
+    }
+
+    fn counted(answer: Answer) -> Answer {
+        Answer { counts: true, ..answer }
     }
 
     fn get(handler: &Handler, path: &str, query: Option<&str>) -> Answer {
@@ -170,15 +226,45 @@ mod tests {
     #[test]
     fn the_root_names_the_node_and_counts() {
         let handler = handler();
-        assert_eq!(get(&handler, "/", None), ok(json!({ "node": "node-1", "requests": 1, "path": "/" })));
-        assert_eq!(get(&handler, "/any", None), ok(json!({ "node": "node-1", "requests": 2, "path": "/any" })));
+        for (path, count) in [("/", 1), ("/any", 2)] {
+            let expected = counted(ok(json!({ "node": "node-1", "requests": count, "path": path })));
+            assert_eq!(get(&handler, path, None), expected);
+        }
         assert_eq!(handler.requests(), 2);
     }
 
     #[test]
     fn hello_says_which_container() {
         let expected = ok(json!({ "message": "hello from container: node-1" }));
-        assert_eq!(get(&handler(), "/api/v1/hello", None), expected);
+        assert_eq!(get(&handler(), "/api/v1/hello", None), counted(expected));
+    }
+
+    #[test]
+    fn simulated_work_takes_its_time_and_fails_as_often_as_it_is_told() {
+        let handler = working(Work { average_delay: Duration::from_millis(100), failure_percent: 5 });
+        for path in ["/api/v1/hello", "/process?"] {
+            let (path, query) = path.split_once('?').map_or((path, None), |(path, _)| (path, Some("ms=1000")));
+            let asked = if query.is_some() { 1000 } else { 0 };
+            let answers: Vec<_> = (0..100).map(|_| get(&handler, path, query)).collect();
+            assert!(answers.iter().all(|answer| (50..=150).contains(&(answer.after.as_millis() - asked))));
+            assert_eq!(answers.iter().filter(|answer| !answer.reply.is_success()).count(), 5, "{path}");
+        }
+        assert_eq!(get(&handler, "/", None).after, Duration::ZERO);
+        assert!((0..100).all(|_| get(&handler, "/", None).reply.is_success()));
+    }
+
+    #[test]
+    fn what_is_asked_about_the_node_does_not_count() {
+        let handler = handler();
+        get(&handler, "/toggle-health", None);
+        for path in ["/health", "/toggle-health", "/toggle-health", "/heartbeat", "/worker/stats", "/fault"] {
+            assert!(!get(&handler, path, None).counts, "{path}");
+        }
+        let beat = get(&handler, "/heartbeat", None).reply;
+        let Reply::Json(StatusCode::OK, beat) = beat else { panic!("{beat:?}") };
+        assert_eq!((&beat["node"], &beat["status"]), (&json!("node-1"), &json!("alive")));
+        assert!(beat["uptime_ms"].is_u64(), "{beat}");
+        assert_eq!(handler.requests(), 0);
     }
 
     #[test]

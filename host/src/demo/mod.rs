@@ -9,8 +9,13 @@ mod fault;
 mod handler;
 mod node;
 mod query;
+mod registration;
+mod settings;
+mod statistics;
 mod welcome;
 
 pub use config::{ADMIN_ADDRESS, NODES, PROXY_ADDRESS, Plan};
 pub use node::Node;
+pub use registration::{Orchestrator, OrchestratorError, Registration};
+pub use settings::{NodeSettings, Work};
 pub use welcome::welcome;

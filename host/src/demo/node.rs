@@ -25,6 +25,8 @@ use tokio::time::Sleep;
 
 use super::fault::{Fault, Spell};
 use super::handler::{Answer, Handler, Reply};
+use super::settings::NodeSettings;
+use super::statistics::{Recorder, report};
 use crate::model::EndpointName;
 
 /// How long requests in flight may go on once the node is told to stop.
@@ -65,11 +67,18 @@ impl http_body::Body for CutOff {
     }
 }
 
+/// What the connections of a node share.
+#[derive(Debug)]
+struct Service {
+    handler: Handler,
+    recorder: Recorder,
+}
+
 /// A running node. Dropping it ends it at once, with the connections that it has.
 #[derive(Debug)]
 pub struct Node {
     address: SocketAddr,
-    handler: Arc<Handler>,
+    service: Arc<Service>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
 }
@@ -80,17 +89,28 @@ impl Node {
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn start(address: SocketAddr, name: EndpointName) -> io::Result<Self> {
+        Self::start_with(NodeSettings::new(address, name)).await
+    }
+
+    /// As [`Self::start`], with all that a node can be told. A statistics file that cannot be used is tried again while
+    /// the node serves.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or there can be no thread for the statistics.
+    pub async fn start_with(settings: NodeSettings) -> io::Result<Self> {
+        let NodeSettings { address, name, work, statistics } = settings;
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let handler = Arc::new(Handler::new(name));
+        let recorder = Recorder::start(name.clone(), statistics)?;
+        let service = Arc::new(Service { handler: Handler::new(name, work, Instant::now()), recorder });
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, address, Arc::clone(&handler), stopped));
-        Ok(Self { address, handler, stop, server })
+        let server = tokio::spawn(serve(listener, address, Arc::clone(&service), stopped));
+        Ok(Self { address, service, stop, server })
     }
 
     /// The node's name, as its answers give it.
     pub fn name(&self) -> &EndpointName {
-        self.handler.name()
+        self.service.handler.name()
     }
 
     /// Where it listens.
@@ -100,15 +120,16 @@ impl Node {
 
     /// Requests answered so far, health checks left out.
     pub fn requests(&self) -> u64 {
-        self.handler.requests()
+        self.service.handler.requests()
     }
 
     /// Whether `/health` answers 200.
     pub fn is_healthy(&self) -> bool {
-        self.handler.is_healthy()
+        self.service.handler.is_healthy()
     }
 
-    /// Takes no more connections, lets requests in flight end for up to two seconds, and returns when all is closed.
+    /// Takes no more connections, lets requests in flight end for up to two seconds, and returns when all is closed and
+    /// the statistics are written.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         if tokio::time::timeout(STOP_LIMIT, &mut self.server).await.is_err() {
@@ -116,6 +137,7 @@ impl Node {
             // Only to see that it has ended: that it was cancelled is no news.
             let _ = (&mut self.server).await;
         }
+        self.service.recorder.end().await;
     }
 }
 
@@ -126,9 +148,9 @@ impl Drop for Node {
 }
 
 /// Serves until it is told to stop; while it refuses, it listens nowhere.
-async fn serve(listener: TcpListener, address: SocketAddr, handler: Arc<Handler>, mut stopped: watch::Receiver<bool>) {
+async fn serve(listener: TcpListener, address: SocketAddr, service: Arc<Service>, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
-    let mut spell = handler.spell();
+    let mut spell = service.handler.spell();
     let mut listening = Some(listener);
     while !*stopped.borrow() {
         let refusing = is_refusing(&spell.borrow_and_update());
@@ -151,7 +173,7 @@ async fn serve(listener: TcpListener, address: SocketAddr, handler: Arc<Handler>
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&handler), stopped.clone()));
+                    connections.spawn(connection(stream, Arc::clone(&service), stopped.clone()));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
@@ -166,11 +188,11 @@ fn is_refusing(spell: &Spell) -> bool {
 }
 
 /// Serves one connection to its end. How it ends is the client's business, so errors go unheard.
-async fn connection(stream: TcpStream, handler: Arc<Handler>, mut stopped: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, service: Arc<Service>, mut stopped: watch::Receiver<bool>) {
     // Without this a small answer may wait for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| respond(&handler, request));
-    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let answer = service_fn(|request| respond(&service, request));
+    let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer);
     tokio::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => return,
@@ -179,17 +201,30 @@ async fn connection(stream: TcpStream, handler: Arc<Handler>, mut stopped: watch
     let _ = connection.await;
 }
 
-async fn respond(handler: &Handler, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let Answer { after, reply } = handler.answer(request.uri().path(), request.uri().query(), Instant::now());
+async fn respond(service: &Service, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let Service { handler, recorder } = service;
+    let start = Instant::now();
+    let Answer { after, reply, counts } = handler.answer(request.uri().path(), request.uri().query(), start);
     if !after.is_zero() {
         tokio::time::sleep(after).await;
     }
+    if counts {
+        recorder.record(reply.is_success(), start.elapsed());
+    }
     Ok(match reply {
+        Reply::Statistics => statistics(recorder).await,
         Reply::Json(status, body) => json(status, &body),
         Reply::Echo => echo(request),
         Reply::Cut => Response::new(Either::Right(Either::Right(CutOff::default()))),
         Reply::Never => std::future::pending().await,
     })
+}
+
+async fn statistics(recorder: &Recorder) -> Response<Body> {
+    match recorder.sums().await {
+        Ok(sums) => json(StatusCode::OK, &report(&sums)),
+        Err(error) => json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": error })),
+    }
 }
 
 fn json(status: StatusCode, body: &Value) -> Response<Body> {
@@ -236,6 +271,26 @@ mod tests {
         assert!(answer.contains("content-type: application/json"), "{answer}");
         assert!(answer.contains(r#""node":"node-1""#), "{answer}");
         assert_eq!(node.requests(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_client_finds_its_own_requests_in_the_statistics() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = EndpointName::new("node-1").unwrap();
+        let settings = NodeSettings::new(SocketAddr::from(([127, 0, 0, 1], 0)), name);
+        let settings = NodeSettings { statistics: Some(folder.path().join("statistics.db")), ..settings };
+        let node = Node::start_with(settings.clone()).await.unwrap();
+        let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        for path in ["/api/v1/hello", "/process?ms=1", "/", "/health"] {
+            send(&node, &get(path)).await;
+        }
+        let stats = send(&node, &get("/worker/stats")).await;
+        assert!(stats.contains(r#""SuccessfulRequests":[{"total":3},{"node-1":3}]"#), "{stats}");
+        send(&node, &get("/")).await;
+        node.stop().await;
+        let again = Node::start_with(settings).await.unwrap();
+        let stats = send(&again, &get("/worker/stats")).await;
+        assert!(stats.contains(r#""TotalRequests":[{"total":4},{"node-1":4}]"#), "{stats}");
     }
 
     #[tokio::test]

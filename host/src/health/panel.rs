@@ -268,7 +268,7 @@ fn checked(verdict: Verdict) -> Result<Verdict, Fault> {
 mod tests {
     use super::*;
     use crate::cluster::LiveCluster;
-    use crate::model::{Address, EndpointName, EndpointSpec, HealthState, PluginName, SeatHolder, Weight};
+    use crate::model::{Address, EndpointName, EndpointSpec, HealthState, PluginName, SeatHolder};
 
     /// A policy that takes a while, and then answers how often it was asked, or not at all.
     struct Native {
@@ -319,11 +319,8 @@ mod tests {
 
     fn members(count: usize) -> Vec<Arc<Member>> {
         let live = LiveCluster::new(ClusterName::new("web").unwrap(), Events::nowhere());
-        let spec = |nth| EndpointSpec {
-            name: EndpointName::new(&format!("e{nth}")).unwrap(),
-            address: Address::parse("192.0.2.1:80").unwrap(),
-            weight: Weight::new(1).unwrap(),
-            labels: Default::default(),
+        let spec = |nth| {
+            EndpointSpec::new(EndpointName::new(&format!("e{nth}")).unwrap(), Address::parse("192.0.2.1:80").unwrap())
         };
         live.update(&(0..count).map(spec).collect::<Vec<_>>(), Instant::now());
         live.roster().members().to_vec()

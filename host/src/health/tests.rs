@@ -16,7 +16,7 @@ use crate::cluster::LiveCluster;
 use crate::config::{Check, CheckKind, Health, HttpCheck};
 use crate::model::{
     Address, AdminState, CircuitState, ClusterName, Endpoint, EndpointId, EndpointName, EndpointSpec, Events, Fault,
-    HealthState, ImportError, Observations, PanicRule, Peers, PluginName, SeatHolder, StatusSet, Verdict, Weight,
+    HealthState, ImportError, Observations, PanicRule, Peers, PluginName, SeatHolder, StatusSet, Verdict,
 };
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -164,11 +164,11 @@ impl World {
     }
 
     async fn catalog<T: AsRef<str>>(&self, names: &[T]) {
-        let spec = |name: &T| EndpointSpec {
-            name: EndpointName::new(name.as_ref()).unwrap(),
-            address: Address::parse(&format!("{}:80", name.as_ref())).unwrap(),
-            weight: Weight::ONE,
-            labels: Default::default(),
+        let spec = |name: &T| {
+            EndpointSpec::new(
+                EndpointName::new(name.as_ref()).unwrap(),
+                Address::parse(&format!("{}:80", name.as_ref())).unwrap(),
+            )
         };
         self.live.update(&names.iter().map(spec).collect::<Vec<_>>(), Clock::now().into_std());
         self.keeper().look();

@@ -121,7 +121,6 @@ mod tests {
     use crate::cluster::{Judged, LiveCluster};
     use crate::model::{
         Address, AdminState, ClusterName, EndpointName, EndpointSpec, Events, Failure, HealthState, Outcome, Verdict,
-        Weight,
     };
 
     const LENGTH: Duration = Duration::from_secs(10);
@@ -136,12 +135,7 @@ mod tests {
         fn new() -> Self {
             let live = LiveCluster::new(ClusterName::new("web").unwrap(), Events::nowhere());
             let now = Instant::now();
-            let spec = EndpointSpec {
-                name: EndpointName::new("a").unwrap(),
-                address: Address::parse("a:80").unwrap(),
-                weight: Weight::ONE,
-                labels: Default::default(),
-            };
+            let spec = EndpointSpec::new(EndpointName::new("a").unwrap(), Address::parse("a:80").unwrap());
             live.update(&[spec], now);
             Self { live, windows: Windows::new(LENGTH), now }
         }

@@ -10,9 +10,9 @@ use super::names::ClusterName;
 pub struct Catalog(BTreeMap<ClusterName, Vec<EndpointSpec>>);
 
 impl Catalog {
-    /// The endpoints of one cluster; none when the cluster is unknown.
-    pub fn endpoints(&self, cluster: &ClusterName) -> &[EndpointSpec] {
-        self.0.get(cluster).map_or(&[], Vec::as_slice)
+    /// The endpoints of one cluster; none when nobody knows the cluster.
+    pub fn endpoints(&self, cluster: &ClusterName) -> Option<&[EndpointSpec]> {
+        self.0.get(cluster).map(Vec::as_slice)
     }
 
     /// Every cluster that a source named.

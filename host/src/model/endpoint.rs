@@ -104,6 +104,30 @@ impl fmt::Debug for Address {
     }
 }
 
+/// What the source of an endpoint says of it. Whoever follows the source goes by it at once, whatever checks and policies
+/// say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reported {
+    /// It serves; also where the source says nothing.
+    #[default]
+    Up,
+    /// It was told to stop, and finishes what it has.
+    Stopping,
+    /// It does not serve.
+    Down,
+}
+
+impl Reported {
+    /// As operators read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Stopping => "stopping",
+            Self::Down => "down",
+        }
+    }
+}
+
 /// An endpoint as a source of endpoints describes it, before it has an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointSpec {
@@ -115,6 +139,15 @@ pub struct EndpointSpec {
     pub weight: Weight,
     /// What else is known of it.
     pub labels: Labels,
+    /// Whether it serves, as far as its source knows.
+    pub reported: Reported,
+}
+
+impl EndpointSpec {
+    /// An endpoint of which no more is known.
+    pub fn new(name: EndpointName, address: Address) -> Self {
+        Self { name, address, weight: Weight::ONE, labels: Labels::new(), reported: Reported::Up }
+    }
 }
 
 /// An endpoint of a cluster.

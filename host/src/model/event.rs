@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::endpoint::Weight;
 use super::health::{AdminState, CircuitState, EndpointState};
 use super::names::{ClusterName, EndpointName, PluginName};
 
@@ -33,6 +34,8 @@ pub enum Change {
     },
     /// An operator took an endpoint out, or put it back.
     Admin(AdminState),
+    /// An operator gave an endpoint another weight; none is that of its source again.
+    Weight(Option<Weight>),
     /// So few endpoints of a cluster are ready that its panic rule decides; or no longer.
     Panic(bool),
     /// A health policy failed, and the built-in one judges in its place; or it is back.
@@ -42,6 +45,25 @@ pub enum Change {
         /// Whether it judges.
         judges: bool,
     },
+    /// What keeps up the number of a cluster's nodes did something with one of them, or saw something of it.
+    Node(NodeChange),
+}
+
+/// What became of a node whose cluster is scaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeChange {
+    /// It was started.
+    Started,
+    /// It could not be started.
+    StartFailed,
+    /// It ended by itself.
+    Ended,
+    /// It does not pass its checks, and makes way for another.
+    Replaced,
+    /// It is wanted no more: it finishes what it has.
+    Removed,
+    /// It was stopped.
+    Stopped,
 }
 
 /// One change.

@@ -13,8 +13,8 @@ mod request;
 mod status;
 
 pub use catalog::Catalog;
-pub use endpoint::{Address, AddressError, Endpoint, EndpointId, EndpointSpec, Labels, Weight};
-pub use event::{Change, Event, Events};
+pub use endpoint::{Address, AddressError, Endpoint, EndpointId, EndpointSpec, Labels, Reported, Weight};
+pub use event::{Change, Event, Events, NodeChange};
 pub use fault::Fault;
 pub use health::{
     AdminState, CircuitState, EndpointState, HealthState, Observations, PanicChoice, PanicRule, Peers, Verdict,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 use crate::model::{
-    AdminState, Change, CircuitState, ClusterName, EndpointName, EndpointState, Event, Events, PluginName,
+    AdminState, Change, CircuitState, ClusterName, EndpointName, EndpointState, Event, Events, NodeChange, PluginName,
 };
 
 /// The events that are kept: those of a bad hour in a small cluster.
@@ -164,10 +164,17 @@ pub fn describe(change: &Change) -> (&'static str, Option<(&'static str, &'stati
         Change::Admin(AdminState::Enabled) => ("enabled", None),
         Change::Admin(AdminState::Draining) => ("draining", None),
         Change::Admin(AdminState::Disabled) => ("disabled", None),
+        Change::Weight(_) => ("weight", None),
         Change::Panic(true) => ("panic", None),
         Change::Panic(false) => ("panic-over", None),
         Change::Policy { judges: true, .. } => ("policy-back", None),
         Change::Policy { judges: false, .. } => ("policy-failed", None),
+        Change::Node(NodeChange::Started) => ("node-started", None),
+        Change::Node(NodeChange::StartFailed) => ("node-start-failed", None),
+        Change::Node(NodeChange::Ended) => ("node-ended", None),
+        Change::Node(NodeChange::Replaced) => ("node-replaced", None),
+        Change::Node(NodeChange::Removed) => ("node-removed", None),
+        Change::Node(NodeChange::Stopped) => ("node-stopped", None),
     }
 }
 

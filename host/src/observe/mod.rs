@@ -7,7 +7,7 @@ mod logs;
 mod render;
 mod served;
 
-pub use collect::{Sources, collect};
+pub use collect::{Sightings, Sources, collect};
 pub use events::{EventLog, Following, Recorded, Transitions, describe, plugin_of};
 pub use families::{Family, Kind, Sample, Value};
 pub use logs::{LogFormat, start_logs};

@@ -229,15 +229,11 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Events, Weight};
+    use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Events};
 
     fn cluster(now: Instant) -> LiveCluster {
-        let endpoint = |name: &str| EndpointSpec {
-            name: EndpointName::new(name).unwrap(),
-            address: Address::parse("127.0.0.1:1").unwrap(),
-            weight: Weight::ONE,
-            labels: Default::default(),
-        };
+        let endpoint =
+            |name: &str| EndpointSpec::new(EndpointName::new(name).unwrap(), Address::parse("127.0.0.1:1").unwrap());
         let cluster = LiveCluster::new(ClusterName::new("web").unwrap(), Events::nowhere());
         cluster.update(&[endpoint("a"), endpoint("b")], now);
         cluster

@@ -11,7 +11,7 @@ use super::*;
 use crate::cluster::LiveCluster;
 use crate::model::{
     Address, AdminState, Attempt, Carried, ClusterName, EndpointId, EndpointName, EndpointSpec, Events, Fault,
-    ImportError, Outcome, PluginName, RequestHead, SeatHolder, Weight,
+    ImportError, Outcome, PluginName, RequestHead, SeatHolder,
 };
 
 /// Answers what it is told to; state is what it was given.
@@ -52,11 +52,11 @@ struct World {
 impl World {
     fn of(endpoints: u16) -> Self {
         let cluster = Arc::new(LiveCluster::new(ClusterName::new("web").unwrap(), Events::nowhere()));
-        let spec = |port: u16| EndpointSpec {
-            name: EndpointName::new(&format!("e{port}")).unwrap(),
-            address: Address::parse(&format!("127.0.0.1:{port}")).unwrap(),
-            weight: Weight::ONE,
-            labels: Default::default(),
+        let spec = |port: u16| {
+            EndpointSpec::new(
+                EndpointName::new(&format!("e{port}")).unwrap(),
+                Address::parse(&format!("127.0.0.1:{port}")).unwrap(),
+            )
         };
         cluster.update(&(1..=endpoints).map(spec).collect::<Vec<_>>(), Instant::now());
         let (tell, lost) = mpsc::unbounded_channel();

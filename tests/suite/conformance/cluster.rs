@@ -70,10 +70,12 @@ impl TestCluster {
 
 fn spec(name: &str, weight: u16) -> EndpointSpec {
     EndpointSpec {
-        name: EndpointName::new(name).expect("it is a name"),
-        address: Address::parse(&format!("{name}.example:80")).expect("it is an address"),
         weight: Weight::new(weight).expect("a weight is at least 1"),
         labels: Labels::from([("zone".to_owned(), "tested".to_owned())]),
+        ..EndpointSpec::new(
+            EndpointName::new(name).expect("it is a name"),
+            Address::parse(&format!("{name}.example:80")).expect("it is an address"),
+        )
     }
 }
 

@@ -57,6 +57,7 @@ fn counterparts() -> BTreeMap<&'static str, Counterpart> {
                 "{}",
                 r#"{"key": {"header": "x-user"}}"#,
                 r#"{"key": {"query": "user"}, "slots": 7, "virtual_nodes": 3}"#,
+                r#"{"hash": "mixed"}"#,
             ]),
         ),
         ("least-connections", natively::<least_connections::LeastConnections>(ONLY)),

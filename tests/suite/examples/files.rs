@@ -1,20 +1,23 @@
-//! The files in `config/`: each is loaded as it is, and then run, with its ports replaced by free ones and an origin
-//! behind every endpoint; every route of it is asked, and answers from the cluster that it names.
+//! The files in `config/`: each is loaded as it is, and then run, with its ports replaced by free ones, an origin behind
+//! every endpoint and a Redis of its own where it follows one; every route of it is asked, and answers from the cluster
+//! that it names. Nodes that it has started are the real ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::Method;
-use leverframe::config::{Config, Overrides, load};
+use leverframe::config::{Cluster, Config, Overrides, load};
 use leverframe::demo::Node;
 use leverframe::model::EndpointName;
-use serde_json::Value;
-use toml::Table;
+use toml::{Table, Value};
 
 use crate::programs::{Program, leverframe};
-use crate::world::{Client, Reply, fetch};
+use crate::world::{Client, Redis, Reply, fetch};
+
+/// Files that need more around them, and where that is: they are started there as they are.
+const STARTED_ELSEWHERE: [(&str, &str); 1] = [("docker.toml", "containers, as docker-compose.yml runs it")];
 
 #[tokio::test]
 async fn every_file_is_sound_as_it_is() {
@@ -28,6 +31,10 @@ async fn every_file_is_sound_as_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn every_file_serves_as_it_says() {
     for file in files() {
+        if let Some((_, elsewhere)) = STARTED_ELSEWHERE.iter().find(|(name, _)| file.ends_with(name)) {
+            println!("{}: in {elsewhere}", file.display());
+            continue;
+        }
         println!("{}", file.display());
         let example = Example::lay_out(&file).await;
         let checked = leverframe().args(["check", "--config"]).arg(&example.file).output().expect("the binary starts");
@@ -50,17 +57,27 @@ struct Example {
     folder: tempfile::TempDir,
     file: PathBuf,
     config: Config,
-    /// By the address that the example gives them.
+    /// By the address that the example gives them, or by the cluster whose registry they are in.
     origins: BTreeMap<String, Node>,
+    /// Lives as long as the example.
+    _redis: Option<Redis>,
 }
 
 impl Example {
     async fn lay_out(file: &Path) -> Self {
         let text = std::fs::read_to_string(file).expect("an example");
         let mut table: Table = text.parse().expect("TOML");
-        let mut origins = BTreeMap::new();
-        for (_, cluster) in table["cluster"].as_table_mut().expect("clusters").iter_mut() {
-            for endpoint in cluster["endpoints"].as_array_mut().expect("endpoints") {
+        let (mut origins, mut redis) = (BTreeMap::new(), None);
+        for (name, cluster) in tables(&mut table, "cluster") {
+            if let Some(followed) = cluster.get_mut("discovery").and_then(|discovery| discovery.get_mut("redis")) {
+                let node = origin(name).await;
+                followed["url"] = registry(redis.insert(Redis::start().await), &node).into();
+                origins.insert(name.clone(), node);
+            }
+            if let Some(process) = cluster.get_mut("scaling").and_then(|scaling| scaling.get_mut("process")) {
+                process.as_table_mut().expect("a table").remove("base_port");
+            }
+            for endpoint in cluster.get_mut("endpoints").and_then(Value::as_array_mut).into_iter().flatten() {
                 let address = if endpoint.is_table() { &mut endpoint["address"] } else { endpoint };
                 let said = address.as_str().expect("an address").to_owned();
                 if !origins.contains_key(&said) {
@@ -69,8 +86,12 @@ impl Example {
                 *address = origins[&said].address().to_string().into();
             }
         }
-        for listener in table["listener"].as_array_mut().expect("listeners") {
+        for listener in table.get_mut("listener").and_then(Value::as_array_mut).into_iter().flatten() {
             listener["address"] = "127.0.0.1:0".into();
+        }
+        if let Some(pool) = table.get_mut("pool") {
+            pool["worker_port"] = 0.into();
+            pool["balancer_port"] = 0.into();
         }
         let admin = table.entry("admin").or_insert_with(|| Table::new().into());
         admin.as_table_mut().expect("a table").insert("address".into(), "127.0.0.1:0".into());
@@ -78,11 +99,13 @@ impl Example {
         let here = folder.path().join("leverframe.toml");
         std::fs::write(&here, table.to_string()).expect("a file");
         let config = load(&here, &Overrides::default()).unwrap_or_else(|errors| panic!("{}: {errors}", file.display()));
-        Self { folder, file: here, config, origins }
+        Self { folder, file: here, config, origins, _redis: redis }
     }
 
+    /// How many there are before anything is started.
     fn endpoints(&self) -> usize {
-        self.config.clusters.values().map(|cluster| cluster.endpoints.len()).sum()
+        let of = |cluster: &Cluster| cluster.endpoints.len() + cluster.sources.len();
+        self.config.clusters.values().map(of).sum()
     }
 
     /// Runs it, asks every route, and ends it.
@@ -98,7 +121,7 @@ impl Example {
             let address: SocketAddr = address.unwrap_or_else(|| panic!("{health}")).expect("an address");
             for route in self.routes(listener.name.as_str()) {
                 let node = route.ask(address).await.node();
-                assert!(self.nodes_of(&route.cluster).contains(&node), "{route:?} was answered by {node}");
+                assert!(self.is_of(&node, &route.cluster), "{route:?} was answered by {node}");
             }
         }
         let (status, output) = program.end("TERM").await;
@@ -107,17 +130,23 @@ impl Example {
         assert_eq!(complaints, [0, 0], "{output}");
     }
 
-    /// The names that the origins of a cluster answer with.
-    fn nodes_of(&self, cluster: &str) -> BTreeSet<String> {
-        let endpoints = &self.config.clusters[cluster].endpoints;
-        let of =
-            |node: &&Node| endpoints.iter().any(|endpoint| endpoint.address.to_string() == node.address().to_string());
-        self.origins.values().filter(of).map(|node| node.name().to_string()).collect()
+    /// Whether a node of this name belongs to a cluster.
+    fn is_of(&self, node: &str, cluster: &str) -> bool {
+        let Cluster { endpoints, scaling, .. } = &self.config.clusters[cluster];
+        let named = |name: &EndpointName| name.as_str() == node;
+        let behind = |origin: &Node| endpoints.iter().any(|it| it.address.to_string() == origin.address().to_string());
+        let registered = self.origins.get(cluster).is_some_and(|origin| named(origin.name()));
+        let kept_up = scaling.is_some() && node.starts_with(&format!("{cluster}-"));
+        registered || kept_up || self.origins.values().any(|origin| named(origin.name()) && behind(origin))
     }
 
-    /// The routes of a listener, read from the file itself: what the program made of them is under test.
+    /// The routes of a listener, read from the file itself: what the program made of them is under test. Those that `[pool]`
+    /// has made stand nowhere else than in its words.
     fn routes(&self, listener: &str) -> Vec<Route> {
         let table: Table = std::fs::read_to_string(&self.file).expect("a file").parse().expect("TOML");
+        if listener.starts_with("balancer-") {
+            return vec![Route { cluster: "pool".to_owned(), path: "/some/thing".to_owned(), headers: Vec::new() }];
+        }
         let listeners = table["listener"].as_array().expect("listeners").clone();
         // A listener without a name is called by its address, which is the same for all here.
         let found = listeners.iter().find(|entry| entry.get("name").is_none_or(|name| name.as_str() == Some(listener)));
@@ -135,11 +164,11 @@ struct Route {
 }
 
 impl Route {
-    fn new(route: &toml::Value) -> Self {
+    fn new(route: &Value) -> Self {
         let text = |key: &str| route.get(key).map(|value| value.as_str().expect("text").to_owned());
         let below = |prefix: String| format!("{}/some/thing", prefix.trim_end_matches('/'));
         let mut headers: Vec<(String, String)> = Vec::new();
-        if let Some(wanted) = route.get("headers").and_then(toml::Value::as_table) {
+        if let Some(wanted) = route.get("headers").and_then(Value::as_table) {
             headers.extend(wanted.iter().map(|(name, value)| (name.clone(), value.as_str().expect("text").to_owned())));
         }
         headers.extend(text("host").map(|host| ("host".to_owned(), host.replace('*', "any"))));
@@ -153,6 +182,19 @@ impl Route {
     }
 }
 
+/// The tables of a table.
+fn tables<'t>(table: &'t mut Table, name: &str) -> impl Iterator<Item = (&'t String, &'t mut Value)> {
+    table.get_mut(name).and_then(Value::as_table_mut).into_iter().flat_map(|tables| tables.iter_mut())
+}
+
+/// Has a node registered, and says where.
+fn registry(redis: &Redis, node: &Node) -> String {
+    let key = format!("backend:{}", node.name());
+    redis.cli(&["hset", &key, "url", &format!("http://{}", node.address()), "status", "UP"]);
+    redis.cli(&["sadd", "backends", node.name().as_str()]);
+    redis.url()
+}
+
 /// A demo node named after the address that it stands for.
 async fn origin(said: &str) -> Node {
     let name = EndpointName::new(&said.replace([':', '.'], "-")).expect("a name");
@@ -161,7 +203,7 @@ async fn origin(said: &str) -> Node {
 
 /// The address in a line of the log.
 pub(super) fn logged(output: &str, message: &str) -> Option<SocketAddr> {
-    let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines = output.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     lines.filter(|line| line["message"] == message).find_map(|line| line["address"].as_str()?.parse().ok())
 }
 

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::load::{Load, Plan, Seen, percentile};
 use super::origin::Origin;
 use crate::programs::tell;
-use crate::world::{Process, Setup, eventually};
+use crate::world::{Load, Plan, Process, Seen, Setup, eventually, percentile};
 
 const CLIENTS: usize = 2_000;
 /// Each client has a request under way at any time.

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::load::{Load, Plan, Sample, Seen, percentile};
 use super::origin::Origin;
 use crate::programs::tell;
-use crate::world::Setup;
+use crate::world::{Load, Plan, Sample, Seen, Setup, percentile};
 
 /// Long enough that a request costs more waiting than work, also on a busy machine.
 const PLAN: Plan = Plan { clients: 16, every: Duration::from_millis(20), path: "/process?ms=10" };

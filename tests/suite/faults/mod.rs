@@ -4,7 +4,6 @@
 
 mod concurrency;
 mod latency;
-mod load;
 mod origin;
 mod report;
 mod scene;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::load::{Sample, Seen};
 use crate::programs::tell;
+use crate::world::{Sample, Seen};
 
 /// How long an endpoint that is gone may stay in the traffic: three checks (300 ms each, and what they wait for), or five
 /// failures.

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::load::{Load, Plan};
 use super::origin::Origin;
 use super::report::{Expected, Report};
-use crate::world::{Process, Setup, eventually};
+use crate::world::{Load, Plan, Process, Setup, eventually};
 
 const CLIENTS: usize = 8;
 /// From one request of a client to its next: 320 requests a second in all.

@@ -11,7 +11,7 @@ use leverframe::config::{PluginLimits, Plugins, PolicySpec};
 use leverframe::health::{Panel, PolicyLost, PolicyReading};
 use leverframe::model::{
     Address, Change, ClusterName, EndpointName, EndpointSpec, Event, Events, HealthState, Observations, PluginName,
-    Verdict, Weight,
+    Verdict,
 };
 use leverframe::plugin::{Judging, LoadError, Origin, Refusal, Supervisor, Swap};
 use leverframe::routing::Seats;
@@ -110,12 +110,7 @@ impl Court {
 }
 
 fn endpoint(name: &str) -> EndpointSpec {
-    EndpointSpec {
-        name: EndpointName::new(name).unwrap(),
-        address: Address::parse("192.0.2.1:80").unwrap(),
-        weight: Weight::new(1).unwrap(),
-        labels: Default::default(),
-    }
+    EndpointSpec::new(EndpointName::new(name).unwrap(), Address::parse("192.0.2.1:80").unwrap())
 }
 
 fn down() -> Observations {

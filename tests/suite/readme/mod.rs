@@ -13,7 +13,7 @@ use markdown::What;
 use scene::Scene;
 
 /// Programs whose calls in a sentence are commands as well.
-const PROGRAMS: [&str; 5] = ["leverframe", "cargo", "curl", "tests/run", "tests/walkthrough"];
+const PROGRAMS: [&str; 6] = ["leverframe", "cargo", "curl", "tests/run", "tests/walkthrough", "tests/distribution"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_of_the_readme_runs() {

@@ -11,7 +11,7 @@ use leverframe::model::EndpointName;
 
 use super::root;
 use crate::programs::{Program, leverframe};
-use crate::world::fetch;
+use crate::world::{Redis, eventually, fetch};
 
 /// How the README calls the program, and where it runs.
 const PROGRAM: &str = "cargo run --release -- ";
@@ -20,6 +20,13 @@ const ADMIN: &str = "127.0.0.1:9900";
 
 /// What may stand at the beginning of a line that is typed as it is.
 const PLAIN: [&str; 6] = ["cargo build ", "cargo test", "cp ", "curl ", "for i in $(seq ", "rm plugins/"];
+
+/// What needs a Docker Engine: `containers` types it, on an engine of its own.
+const WITH_DOCKER: [&str; 3] = ["config/container/build", "export DOCKER_GID=", "docker-compose up "];
+
+/// Where the README has its orchestrator, and the example that scales.
+const ORCHESTRATOR: &str = "127.0.0.1:9901";
+const SCALED: &str = "127.0.0.1:5000";
 
 /// The working folder: empty at the start. Always the same one, since cargo knows what it has built by its path.
 const FOLDER: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/readme/folder");
@@ -32,6 +39,11 @@ pub(super) struct Scene {
     at: PathBuf,
     demo: Option<Demo>,
     servers: Vec<Node>,
+    /// What runs besides the demo, and the Redis that it needs.
+    beside: Vec<Program>,
+    redis: Option<Redis>,
+    /// Where the README has something, and where it is.
+    moved: Vec<(&'static str, SocketAddr)>,
     output: String,
 }
 
@@ -52,7 +64,8 @@ impl Scene {
         // A clone has it: the folder of the strategies that come with it.
         std::fs::create_dir_all(folder.join("plugins")).expect("a folder");
         let at = folder.clone();
-        Self { folder, at, demo: None, servers: Vec::new(), output: String::new() }
+        let (servers, beside, moved) = (Vec::new(), Vec::new(), Vec::new());
+        Self { folder, at, demo: None, servers, beside, redis: None, moved, output: String::new() }
     }
 
     /// Runs one line.
@@ -61,11 +74,15 @@ impl Scene {
         let program = line.strip_prefix(PROGRAM).or_else(|| line.strip_prefix("leverframe "));
         match (line, program) {
             (_, Some("demo")) => self.demo = Some(Demo::start(&self.folder).await),
+            (_, Some(arguments)) if arguments.starts_with("orchestrate ") => self.orchestrate(arguments).await,
+            (_, Some("run --config config/consistent-hash.toml")) => self.scale().await,
             (_, Some(arguments)) if arguments.starts_with("run ") => self.serve(arguments, place).await,
             (_, Some(arguments)) => self.run(leverframe().args(arguments.split(' ')), line, place),
-            ("tests/run", _) => {
-                self.run(Command::new("bash").args(["-c", "tests/run --help"]).current_dir(root()), line, place)
+            ("tests/run" | "tests/distribution", _) => {
+                let help = format!("{line} --help");
+                self.run(Command::new("bash").args(["-c", &help]).current_dir(root()), line, place)
             }
+            (line, _) if WITH_DOCKER.iter().any(|known| line.starts_with(known)) => {}
             ("tests/walkthrough", _) => {
                 let mut command = clean("bash");
                 command.args(["-c", line]).current_dir(root()).env("LEVERFRAME", env!("CARGO_BIN_EXE_leverframe"));
@@ -100,6 +117,10 @@ impl Scene {
             self.servers.push(server);
             found += 1;
         }
+        if toml.contains(".discovery.") {
+            // Whom it follows is not there; `discovery` has them.
+            return;
+        }
         assert!(found > 0, "{place}: no endpoint in 10.0.0.0/8 in this configuration");
         std::fs::write(self.folder.join("leverframe.toml"), parts.join("\"")).expect("a file");
         self.run(leverframe().arg("check"), "leverframe check", place);
@@ -121,8 +142,47 @@ impl Scene {
 
     /// Ends the demo as Ctrl-C does.
     pub(super) async fn end(self) {
-        let (status, output) = self.demo.expect("the README starts the demo").program.end("INT").await;
-        assert!(status.success(), "the demo: {status}:\n{output}");
+        let demo = self.demo.expect("the README starts the demo").program;
+        for program in self.beside.into_iter().chain([demo]) {
+            let (status, output) = program.end("INT").await;
+            assert!(status.success(), "{status}:\n{output}");
+        }
+    }
+
+    /// `leverframe orchestrate`, in the background, with a Redis of its own.
+    async fn orchestrate(&mut self, arguments: &str) {
+        let redis = self.redis.insert(Redis::start().await);
+        let arguments = arguments.replace("redis://127.0.0.1:6379", &redis.url());
+        let mut command = leverframe();
+        command.args(arguments.split(' ')).args(["--address", "127.0.0.1:0"]).current_dir(&self.at);
+        let mut program = Program::start(&mut command);
+        let address = program.says("where it listens", |output| {
+            let rest = output.split_once("orchestrator listening on ")?.1;
+            rest.split_once('\n')?.0.trim().parse().ok()
+        });
+        self.moved.push((ORCHESTRATOR, address.await));
+        self.beside.push(program);
+    }
+
+    /// The example that scales, in the background, until its servers are there.
+    async fn scale(&mut self) {
+        let text = std::fs::read_to_string(root().join("config/consistent-hash.toml")).expect("the example");
+        let [address, admin] = [(); 2].map(|()| {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            free.local_addr().expect("an address")
+        });
+        let text = text.replace(SCALED, &address.to_string()).replace(ADMIN, &admin.to_string());
+        let text = text.replace("base_port = 9200\n", "\n");
+        let file = self.folder.join("consistent-hash.toml");
+        std::fs::write(&file, format!("{text}\n[admin]\naddress = \"{admin}\"\n")).expect("a file");
+        let program = Program::start(leverframe().args(["run", "--config"]).arg(&file));
+        let serves = || async {
+            let reached = tokio::net::TcpStream::connect(address).await.is_ok();
+            (reached && fetch(address, "/home").await.status == 200).then_some(())
+        };
+        eventually("the servers answer", serves).await;
+        self.moved.push((SCALED, address));
+        self.beside.push(program);
     }
 
     /// `leverframe run`, in the background until it has answered.
@@ -150,8 +210,9 @@ impl Scene {
             Some(demo) => line.replace(PROXY, &demo.proxy.to_string()).replace(ADMIN, &demo.admin.to_string()),
             None => line.to_owned(),
         };
+        let here = self.moved.iter().fold(here, |line, (said, at)| line.replace(said, &at.to_string()));
         self.output = succeeded(bash(&format!("set -eo pipefail; {here}"), &self.at), line, place);
-        if line.contains("curl") {
+        if line.contains("curl") && !line.contains("-X DELETE") {
             assert!(!self.output.trim().is_empty(), "{place}: {line}: an empty answer");
         }
         if line.starts_with("for i in $(seq 20)") {

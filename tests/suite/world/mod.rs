@@ -6,16 +6,22 @@
 
 mod client;
 mod components;
+mod engine;
 mod figures;
+mod load;
 mod process;
+mod redis;
 mod running;
 mod setup;
 mod wait;
 
 pub(crate) use client::{Client, Reply, fetch, send};
 pub(crate) use components::{cynic, embedded, guest, saboteur, salted, wat};
+pub(crate) use engine::{BUSYBOX, Engine, NETWORK};
 pub(crate) use figures::{Metrics, plugin_entry};
+pub(crate) use load::{Load, Plan, Sample, Seen, percentile};
 pub(crate) use process::Process;
+pub(crate) use redis::Redis;
 pub(crate) use running::World;
 pub(crate) use setup::Setup;
 pub(crate) use wait::{eventually, holds};

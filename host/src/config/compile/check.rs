@@ -20,7 +20,7 @@ const METHODS: [(&str, Method); 4] =
     [("GET", Method::GET), ("HEAD", Method::HEAD), ("OPTIONS", Method::OPTIONS), ("POST", Method::POST)];
 
 /// A hundred checks of an endpoint in a second are no longer checks.
-const LEAST_INTERVAL: Duration = Duration::from_millis(10);
+pub(super) const LEAST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What a check asks, by its name.
 #[derive(Clone, Copy)]
@@ -41,7 +41,8 @@ pub(super) fn compile(file: file::Check, at: &At, problems: &mut Problems<'_>) -
         Ok(Kind::Tcp) => tcp(&file, at, problems),
         Err(reported) => Err(reported),
     };
-    let timing = timing(&file, at, problems);
+    let usual = (defaults::CHECK_INTERVAL, defaults::CHECK_TIMEOUT);
+    let timing = timing((file.interval, file.timeout), usual, at, problems);
     let kind = kind?;
     let (interval, timeout) = timing?;
     Ok(Check {
@@ -55,22 +56,27 @@ pub(super) fn compile(file: file::Check, at: &At, problems: &mut Problems<'_>) -
     })
 }
 
-/// From one check to the next, and how long one may take.
-fn timing(file: &file::Check, at: &At, problems: &mut Problems<'_>) -> Result<(Duration, Duration), Reported> {
-    if let Some(Period(each)) = file.interval.filter(|Period(each)| *each < LEAST_INTERVAL) {
+/// From one check to the next, and how long one may take: what is written, and what is usual.
+pub(super) fn timing(
+    (interval, timeout): (Option<Period>, Option<Period>),
+    (usual_interval, usual_timeout): (Duration, Duration),
+    at: &At,
+    problems: &mut Problems<'_>,
+) -> Result<(Duration, Duration), Reported> {
+    if let Some(Period(each)) = interval.filter(|Period(each)| *each < LEAST_INTERVAL) {
         let message = format!("{} is less than {}", Period(each), Period(LEAST_INTERVAL));
         return Err(problems.report(&at.key("interval"), message));
     }
-    match (file.interval.map(|period| period.0), file.timeout.map(|period| period.0)) {
+    match (interval.map(|period| period.0), timeout.map(|period| period.0)) {
         (Some(each), Some(most)) if most > each => {
             let message = format!("{} is longer than the interval, which is {}", Period(most), Period(each));
             Err(problems.advise(&at.key("timeout"), message, "one check is to be over before the next"))
         }
         (Some(each), Some(most)) => Ok((each, most)),
         // Of the two, the one that is not said gives way to the one that is.
-        (Some(each), None) => Ok((each, defaults::CHECK_TIMEOUT.min(each))),
-        (None, Some(most)) => Ok((defaults::CHECK_INTERVAL.max(most), most)),
-        (None, None) => Ok((defaults::CHECK_INTERVAL, defaults::CHECK_TIMEOUT)),
+        (Some(each), None) => Ok((each, usual_timeout.min(each))),
+        (None, Some(most)) => Ok((usual_interval.max(most), most)),
+        (None, None) => Ok((usual_interval, usual_timeout)),
     }
 }
 
@@ -113,7 +119,8 @@ fn http(file: &file::Check, at: &At, problems: &mut Problems<'_>) -> Result<Http
     Ok(HttpCheck { method: method?, path: path?, host: host?, expect: expect?, body_contains })
 }
 
-fn path(text: Option<&str>, at: &At, problems: &mut Problems<'_>) -> Result<PathAndQuery, Reported> {
+/// The path that is asked for.
+pub(super) fn path(text: Option<&str>, at: &At, problems: &mut Problems<'_>) -> Result<PathAndQuery, Reported> {
     let advice = "say what is asked: path = \"/health\"; or only connect: kind = \"tcp\"";
     let text = problems.required(text, at, advice)?;
     if !text.starts_with('/') {

@@ -1,37 +1,92 @@
-//! Clusters: endpoints, and how one is chosen and spoken to. How they keep serving is in files of its own.
+//! Clusters: endpoints, and how one is chosen and spoken to. Where more endpoints come from, and how they keep serving, is
+//! in files of its own.
 
 use std::collections::BTreeMap;
 
 use super::super::defaults;
 use super::super::document::At;
 use super::super::file;
+use super::super::overrides::DOCKER_DISCOVERY_VARIABLE;
 use super::super::problems::{Problems, Reported, Unique};
 use super::super::resilience::Capacity;
 use super::super::settings::{Cluster, Pool, StrategySpec, Timeouts};
-use super::{chosen, circuit, failures, health, name, retry};
+use super::sources::DockerDiscovery;
+use super::{Surroundings, chosen, circuit, failures, health, name, retry, scaling, sources};
 use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Weight};
 
 /// Compiles all clusters.
 pub(super) fn all(
     files: BTreeMap<String, file::Cluster>,
-    at: &At,
+    around: Surroundings<'_>,
     problems: &mut Problems<'_>,
 ) -> Result<BTreeMap<ClusterName, Cluster>, Reported> {
-    if let Some(reported) = problems.spoiled(at) {
+    let at = At::root().key("cluster");
+    let docker = DockerDiscovery::of(around.overrides, problems);
+    if let Some(reported) = problems.spoiled(&at) {
         return Err(reported);
     }
     let mut clusters = Vec::new();
-    for (name, file) in files {
+    for (name, mut file) in files {
         let at = at.key(&name);
-        clusters.push(one(&name, file, &at, problems).map(|cluster| (cluster.name.clone(), cluster)));
+        // Where it is not known, no cluster is said to have nothing.
+        let served = follow(&mut file, (&name, &at), docker.unwrap_or(DockerDiscovery::Offered), problems);
+        let cluster = one((&name, file), &at, around, problems);
+        clusters.push(served.and(cluster).map(|cluster| (cluster.name.clone(), cluster)));
     }
-    clusters.into_iter().collect()
+    docker.and(clusters.into_iter().collect())
 }
 
-fn one(name: &str, file: file::Cluster, at: &At, problems: &mut Problems<'_>) -> Result<Cluster, Reported> {
+/// Has a cluster follow Docker, or not, as the environment says, and refuses one that has no endpoints at all.
+fn follow(
+    file: &mut file::Cluster,
+    (name, at): (&str, &At),
+    docker: DockerDiscovery,
+    problems: &mut Problems<'_>,
+) -> Result<(), Reported> {
+    let had_docker = file.discovery.docker.is_some();
+    if docker == DockerDiscovery::Forbidden {
+        file.discovery.docker = None;
+    }
+    let sources = &file.discovery;
+    let has_source = sources.docker.is_some() || sources.redis.is_some() || sources.dns.is_some();
+    if !file.endpoints.is_empty() || has_source || file.scaling.is_some() {
+        return Ok(());
+    }
+    if docker == DockerDiscovery::Offered {
+        file.discovery.docker = Some(file::Docker::default());
+        return Ok(());
+    }
+    let discovery = at.key("discovery");
+    let places =
+        [at.key("endpoints"), discovery.key("docker"), discovery.key("redis"), discovery.key("dns"), at.key("scaling")];
+    if let Some(reported) = places.iter().find_map(|at| problems.spoiled(at)) {
+        return Err(reported);
+    }
+    if had_docker {
+        let message = format!("without Docker the cluster `{name}` has no endpoints: every request would be refused");
+        let advice = "name some in the file, or leave the variable out";
+        return Err(problems.variable(DOCKER_DISCOVERY_VARIABLE, message, advice));
+    }
+    let advice = format!(
+        "name at least one: endpoints = [\"127.0.0.1:9001\"]; or have them found, as with [{discovery}.docker], or \
+         started, with [{at}.scaling]"
+    );
+    Err(problems.advise(&at.key("endpoints"), "there is none: every request would be refused", advice))
+}
+
+/// Compiles one cluster.
+pub(super) fn one(
+    (name, file): (&str, file::Cluster),
+    at: &At,
+    around: Surroundings<'_>,
+    problems: &mut Problems<'_>,
+) -> Result<Cluster, Reported> {
     let name = ClusterName::new(name).map_err(|wrong| problems.report(at, wrong));
     let strategy = strategy(file.strategy, &at.key("strategy"), problems);
     let endpoints = endpoints(file.endpoints, &at.key("endpoints"), problems);
+    let sources = sources::compile(&file.discovery, &at.key("discovery"), around.overrides, problems);
+    let scaling_at = at.key("scaling");
+    let scaling = file.scaling.map(|file| scaling::compile(file, &scaling_at, around, problems)).transpose();
     let health = health::compile(file.health, &at.key("health"), problems);
     let failures = failures::compile(file.failures.as_ref(), &at.key("failures"), problems);
     let circuit = circuit::compile(&file.circuit, &at.key("circuit"), problems);
@@ -41,6 +96,8 @@ fn one(name: &str, file: file::Cluster, at: &At, problems: &mut Problems<'_>) ->
         name: name?,
         strategy: strategy?,
         endpoints: endpoints?,
+        sources: sources?,
+        scaling: scaling?,
         pool: pool(&file.pool),
         timeouts: timeouts(&file.timeouts),
         health: health?,
@@ -62,16 +119,6 @@ fn endpoints(
     at: &At,
     problems: &mut Problems<'_>,
 ) -> Result<Vec<EndpointSpec>, Reported> {
-    if files.is_empty() {
-        return Err(match problems.spoiled(at) {
-            Some(reported) => reported,
-            None => problems.advise(
-                at,
-                "there is none: every request would be refused",
-                "name at least one: endpoints = [\"127.0.0.1:9001\"]",
-            ),
-        });
-    }
     let mut names = Unique::new("name");
     let mut addresses = Unique::new("address");
     let mut endpoints = Vec::new();
@@ -101,7 +148,8 @@ fn endpoint(file: file::Endpoint, at: &At, problems: &mut Problems<'_>) -> Resul
     let name = name(file.name.as_deref(), &address.to_string(), (EndpointName::new, at), problems)?;
     // The file's type holds 1 to 65535, so the default never comes of it.
     let weight = file.weight.and_then(|weight| u16::try_from(weight.get()).ok()).and_then(Weight::new);
-    Ok(EndpointSpec { name, address, weight: weight.unwrap_or(Weight::ONE), labels: file.labels })
+    let weight = weight.unwrap_or(Weight::ONE);
+    Ok(EndpointSpec { weight, labels: file.labels, ..EndpointSpec::new(name, address) })
 }
 
 fn pool(file: &file::Pool) -> Pool {

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use super::super::defaults;
 use super::super::document::At;
 use super::super::file;
-use super::super::overrides::{ADDRESS_VARIABLE, Overrides};
+use super::super::overrides::{ADDRESS_VARIABLE, Overrides, PORT_VARIABLE};
 use super::super::problems::{Problems, Reported, Unique};
 use super::super::settings::{BodyRate, Limits, Listener, RequestRate};
 use super::super::units::Toggle;
@@ -20,15 +20,16 @@ const LEAST_HEADER_BYTES: u64 = 8 << 10;
 /// A head over this is an attack or a mistake, and each connection may take as much.
 const MOST_HEADER_BYTES: u64 = 16 << 20;
 
-/// Compiles all listeners. `clusters` are the names that routes may use.
+/// Compiles all listeners; after those of the file come those of the pool. `clusters` are the names that routes may use.
 pub(super) fn all(
     files: Vec<file::Listener>,
+    balancers: Result<Vec<Listener>, Reported>,
     clusters: &BTreeSet<String>,
     overrides: &Overrides,
     problems: &mut Problems<'_>,
 ) -> Result<Vec<Listener>, Reported> {
     let at = At::root().key("listener");
-    if files.is_empty() {
+    if files.is_empty() && balancers.as_ref().is_ok_and(Vec::is_empty) {
         // Also what an editor leaves for a moment when it empties the file before it writes.
         return Err(match problems.spoiled(&at) {
             Some(reported) => reported,
@@ -44,8 +45,8 @@ pub(super) fn all(
             listeners.push(Err(reported));
             continue;
         }
-        let override_address = overrides.address.as_deref().filter(|_| nth == 0);
-        let listener = one(file, &at, (clusters, override_address), problems).and_then(|listener| {
+        let mover = Some(overrides).filter(|_| nth == 0);
+        let listener = one(file, &at, (clusters, mover), problems).and_then(|listener| {
             names.claim(listener.name.clone(), &at.key("name"), problems)?;
             // Port 0 is a new port each time.
             if listener.address.port() != 0 {
@@ -55,17 +56,30 @@ pub(super) fn all(
         });
         listeners.push(listener);
     }
+    let pool_at = At::root().key("pool");
+    for listener in balancers? {
+        names.claim(listener.name.clone(), &pool_at.key("balancers"), problems)?;
+        if listener.address.port() != 0 {
+            addresses.claim(listener.address, &pool_at.key("balancer_port"), problems)?;
+        }
+        listeners.push(Ok(listener));
+    }
     listeners.into_iter().collect()
 }
 
-fn one(
+/// Compiles one listener. `mover` is what the environment says, for the one that it speaks of.
+pub(super) fn one(
     file: file::Listener,
     at: &At,
-    (clusters, override_address): (&BTreeSet<String>, Option<&str>),
+    (clusters, mover): (&BTreeSet<String>, Option<&Overrides>),
     problems: &mut Problems<'_>,
 ) -> Result<Listener, Reported> {
     let text = file.address;
-    let address = address(text.as_deref(), at, override_address, problems);
+    let written = |problems: &mut Problems<'_>| address(text.as_deref(), at, problems);
+    let address = match mover {
+        Some(overrides) => moved(overrides, written, problems),
+        None => written(problems),
+    };
     let name = match (file.name, &address) {
         (Some(given), _) => name(Some(&given), "", (ListenerName::new, at), problems),
         // The name follows the file, so that it stays when the environment moves the listener.
@@ -86,18 +100,27 @@ fn one(
     })
 }
 
-fn address(
-    text: Option<&str>,
-    at: &At,
-    over: Option<&str>,
-    problems: &mut Problems<'_>,
-) -> Result<SocketAddr, Reported> {
-    if let Some(text) = over {
-        return socket_address(text).map_err(|wrong| problems.variable(ADDRESS_VARIABLE, wrong.message, wrong.advice));
-    }
+fn address(text: Option<&str>, at: &At, problems: &mut Problems<'_>) -> Result<SocketAddr, Reported> {
     let at = at.key("address");
     let text = problems.required(text, &at, "say where clients connect: address = \"0.0.0.0:8080\"")?;
     socket_address(text).map_err(|wrong| problems.advise(&at, wrong.message, wrong.advice))
+}
+
+/// Where the environment moves the first listener. An address makes what is written needless, a port leaves its IP address.
+pub(super) fn moved<'t>(
+    overrides: &Overrides,
+    written: impl FnOnce(&mut Problems<'t>) -> Result<SocketAddr, Reported>,
+    problems: &mut Problems<'t>,
+) -> Result<SocketAddr, Reported> {
+    if let Some(text) = &overrides.address {
+        return socket_address(text).map_err(|wrong| problems.variable(ADDRESS_VARIABLE, wrong.message, wrong.advice));
+    }
+    let written = written(problems);
+    let Some(text) = &overrides.port else { return written };
+    let port: u16 = text.trim().parse().map_err(|_| {
+        problems.variable(PORT_VARIABLE, format!("`{text}` is no port"), "a whole number up to 65535; 0 takes any")
+    })?;
+    written.map(|written| SocketAddr::new(written.ip(), port))
 }
 
 fn limits(file: file::Limits, at: &At, problems: &mut Problems<'_>) -> Result<Limits, Reported> {

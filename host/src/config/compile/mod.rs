@@ -9,13 +9,17 @@ mod failures;
 mod health;
 mod listener;
 mod plugins;
+mod pool;
+mod ports;
 mod retry;
 mod route;
+mod scaling;
+mod sources;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::defaults;
 use super::document::At;
@@ -23,7 +27,7 @@ use super::file::{Admin as FileAdmin, File, WorkerCount};
 use super::overrides::{ADMIN_ADDRESS_VARIABLE, Overrides, WORKERS_VARIABLE};
 use super::problems::{Problems, Reported};
 use super::read::closest;
-use super::settings::{Admin, Config, Listener};
+use super::settings::{Admin, Config};
 use super::units::Switch;
 use crate::model::NameError;
 
@@ -39,22 +43,40 @@ pub(super) struct Surroundings<'a> {
 /// Compiles the file.
 pub(super) fn compile(file: File, around: Surroundings<'_>, problems: &mut Problems<'_>) -> Result<Config, Reported> {
     let root = At::root();
+    let pool_at = root.key("pool");
     // By name, so that a cluster with a mistake in it is not unknown as well.
-    let names: BTreeSet<String> = file.cluster.keys().cloned().collect();
+    let mut names: BTreeSet<String> = file.cluster.keys().cloned().collect();
+    let has_pool = file.pool.is_some();
+    if has_pool || problems.spoiled(&pool_at).is_some() {
+        names.insert(pool::NAME.to_owned());
+    }
+    if has_pool && file.cluster.contains_key(pool::NAME) {
+        let advice = "give this one another name; [pool] makes one of this name";
+        problems.advise(&root.key("cluster").key(pool::NAME), "the name is taken by [pool]", advice);
+    }
     let workers = workers(file.workers, around.overrides, problems);
-    let listeners = listener::all(file.listener, &names, around.overrides, problems);
-    let clusters = cluster::all(file.cluster, &root.key("cluster"), problems);
+    let is_first = file.listener.is_empty();
+    let pool = file.pool.map(|file| pool::compile(file, is_first, around, problems));
+    let (pool, balancers) = pool.map(|pool| (pool.cluster, pool.listeners)).unzip();
+    let balancers = balancers.unwrap_or_else(|| problems.spoiled(&pool_at).map_or(Ok(Vec::new()), Err));
+    let listeners = listener::all(file.listener, balancers, &names, around.overrides, problems);
+    let clusters = cluster::all(file.cluster, around, problems);
     let plugins = plugins::compile(file.plugins, around, problems);
     let admin = admin(file.admin, around.overrides, problems);
     let (listeners, admin) = (listeners?, admin?);
-    apart(&listeners, &admin, problems)?;
+    let apart = ports::admin_apart(&listeners, &admin, problems);
+    let mut clusters = clusters?;
+    clusters.extend(pool.transpose()?.map(|cluster| (cluster.name.clone(), cluster)));
+    ports::nodes_apart(&clusters, has_pool, (&listeners, &admin), problems)?;
+    apart?;
     Ok(Config {
         workers: workers?,
         shutdown_timeout: file.shutdown_timeout.map_or(defaults::SHUTDOWN_TIMEOUT, |period| period.0),
         listeners,
-        clusters: clusters?,
+        clusters,
         plugins: plugins?,
         admin,
+        state: folder(around.overrides.state.as_ref(), file.state, defaults::STATE_FOLDER, around),
     })
 }
 
@@ -92,16 +114,13 @@ fn admin(file: FileAdmin, overrides: &Overrides, problems: &mut Problems<'_>) ->
     Ok(Admin { address })
 }
 
-/// Operators and clients cannot share a socket.
-fn apart(listeners: &[Listener], admin: &Admin, problems: &mut Problems<'_>) -> Result<(), Reported> {
-    let taken = |address: &SocketAddr| listeners.iter().find(|listener| listener.address == *address);
-    match admin.address.filter(|address| address.port() != 0).as_ref().and_then(taken) {
-        None => Ok(()),
-        Some(listener) => Err(problems.advise(
-            &At::root().key("admin").key("address"),
-            format!("the address `{}` is taken by the listener `{}`", listener.address, listener.name),
-            "give the admin API a port of its own",
-        )),
+/// A folder: the one that the environment names, or the file, or a usual one beside the file.
+fn folder(over: Option<&PathBuf>, file: Switch, usual: &str, around: Surroundings<'_>) -> Option<PathBuf> {
+    match (over, file) {
+        (Some(path), _) => Some(path.clone()),
+        (None, Switch::Off) => None,
+        (None, Switch::Default) => Some(around.folder.join(usual)),
+        (None, Switch::To(path)) => Some(around.folder.join(path)),
     }
 }
 

@@ -1,14 +1,12 @@
 //! Where plugins come from, and the limits that they live under.
 
-use std::path::PathBuf;
-
 use super::super::defaults;
 use super::super::document::At;
 use super::super::file;
 use super::super::problems::{Problems, Reported};
 use super::super::settings::{PluginLimits, Plugins};
 use super::super::units::{Size, Switch};
-use super::Surroundings;
+use super::{Surroundings, folder};
 use crate::model::PluginName;
 
 /// One page of WebAssembly memory; no memory is smaller.
@@ -34,7 +32,7 @@ pub(super) fn compile(
         overrides.push(plugin.and_then(|plugin| Ok((plugin, limits?))));
     }
     Ok(Plugins {
-        folder: folder(file.folder, around),
+        folder: folder(around.overrides.plugins.as_ref(), file.folder, defaults::PLUGIN_FOLDER, around),
         cache: match file.cache {
             Switch::Off => None,
             Switch::Default => around.overrides.cache.clone(),
@@ -43,15 +41,6 @@ pub(super) fn compile(
         limits: limits?,
         overrides: overrides.into_iter().collect::<Result<_, _>>()?,
     })
-}
-
-fn folder(file: Switch, around: Surroundings<'_>) -> Option<PathBuf> {
-    match (&around.overrides.plugins, file) {
-        (Some(path), _) => Some(path.clone()),
-        (None, Switch::Off) => None,
-        (None, Switch::Default) => Some(around.folder.join(defaults::PLUGIN_FOLDER)),
-        (None, Switch::To(path)) => Some(around.folder.join(path)),
-    }
 }
 
 /// Takes what the file gives, and the rest from `inherited`.

@@ -1,4 +1,5 @@
-//! `[cluster.NAME]`: endpoints, who chooses, and how they are spoken to. How it keeps serving is in `resilience`.
+//! `[cluster.NAME]`: endpoints, who chooses, and how they are spoken to. Where more endpoints come from is in `sources`
+//! and `scaling`, how it keeps serving in `resilience`.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::super::units::{Period, StringOr, Toggle, Whole};
 use super::resilience::{Capacity, Circuit, Failures, Health, Retry};
+use super::scaling::Scaling;
+use super::sources::Discovery;
 use super::{Count, CountOrNone};
 
 /// `[cluster.NAME]`
@@ -15,6 +18,8 @@ pub(in crate::config) struct Cluster {
     #[serde(deserialize_with = "strategy")]
     pub(in crate::config) strategy: Option<Plugin>,
     pub(in crate::config) endpoints: Vec<EndpointEntry>,
+    pub(in crate::config) discovery: Discovery,
+    pub(in crate::config) scaling: Option<Scaling>,
     pub(in crate::config) pool: Pool,
     pub(in crate::config) timeouts: Timeouts,
     pub(in crate::config) health: Health,
@@ -38,7 +43,7 @@ impl From<String> for Plugin {
     }
 }
 
-fn strategy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Plugin>, D::Error> {
+pub(super) fn strategy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Plugin>, D::Error> {
     const FORMS: &str = "the name of a strategy, or a table with `plugin` and `config`";
     deserializer.deserialize_any(StringOr::new(FORMS)).map(Some)
 }

@@ -3,16 +3,22 @@
 //! fit together, `compile` says.
 
 mod cluster;
+mod pool;
 mod resilience;
+mod scaling;
+mod sources;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 pub(super) use self::cluster::{Cluster, Endpoint, EndpointEntry, Plugin, Pool, Timeouts};
+pub(super) use self::pool::WorkerPool;
 pub(super) use self::resilience::{
     Capacity, Check, Circuit, FailureRatio, Failures, Health, Hedge, Panic, PolicyEntry, Retry,
 };
+pub(super) use self::scaling::{Container, Process, Scaling};
+pub(super) use self::sources::{Discovery, Dns, Docker, Redis};
 use super::units::{Period, Size, Switch, Toggle, Whole};
 
 /// A count where none makes no sense. The bound is far above any use; a number over it is a typing mistake.
@@ -20,6 +26,18 @@ pub(super) type Count = Whole<1, 10_000_000>;
 
 /// A count where none is a choice.
 pub(super) type CountOrNone = Whole<0, 10_000_000>;
+
+/// A port.
+pub(super) type Port = Whole<1, { u16::MAX as u32 }>;
+
+/// A port, where 0 stands for any that is free.
+pub(super) type PortOrAny = Whole<0, { u16::MAX as u32 }>;
+
+/// Nodes that are kept up, where none is a choice. One machine runs no more; a number over it is a typing mistake.
+pub(super) type Nodes = Whole<0, 1000>;
+
+/// The same, where none makes no sense.
+pub(super) type MostNodes = Whole<1, 1000>;
 
 /// Threads. No machine that this runs on has more.
 pub(super) type WorkerCount = Whole<1, 1024>;
@@ -30,8 +48,10 @@ pub(super) type WorkerCount = Whole<1, 1024>;
 pub(super) struct File {
     pub(super) workers: Option<WorkerCount>,
     pub(super) shutdown_timeout: Option<Period>,
+    pub(super) state: Switch,
     pub(super) listener: Vec<Listener>,
     pub(super) cluster: BTreeMap<String, Cluster>,
+    pub(super) pool: Option<WorkerPool>,
     pub(super) plugins: Plugins,
     pub(super) admin: Admin,
 }

@@ -66,7 +66,7 @@ address = "localhost:9900"
 26:25: cluster.web.pool.idle_timeout: invalid value: string "0s", {duration}
 26:42: cluster.web.pool.max_idle: invalid type: string "many", expected a whole number from 0 to 10000000
 27:24: cluster.web.timeouts.connect: invalid value: string "fast", {duration}
-29:1: cluster.empty.endpoints: there is none: every request would be refused (name at least one: endpoints = ["127.0.0.1:9001"])
+29:1: cluster.empty.endpoints: there is none: every request would be refused (name at least one: endpoints = ["127.0.0.1:9001"]; or have them found, as with [cluster.empty.discovery.docker], or started, with [cluster.empty.scaling])
 32:16: plugins.override.ring.memory_bytes: 1 bytes is not from 64KiB to 1GiB
 35:11: admin.address: `localhost:9900` is no address to listen on (an IP address, not a name: write `127.0.0.1:9900`)
 "#
@@ -238,7 +238,13 @@ fn every_cut_and_every_lost_character_of_an_example_has_an_answer() {
             assert!(errors.len() > 0, "no reason for {text}");
         }
     };
-    let examples = [include_str!("../../../../config/plugins.toml"), include_str!("../../../../config/resilient.toml")];
+    let examples = [
+        include_str!("../../../../config/plugins.toml"),
+        include_str!("../../../../config/resilient.toml"),
+        include_str!("../../../../config/consistent-hash.toml"),
+        include_str!("../../../../config/docker.toml"),
+        include_str!("../../../../config/worker-pool.toml"),
+    ];
     for text in examples {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         let sound: String = lines.map(|line| line.to_owned() + "\n").collect();

@@ -1,12 +1,14 @@
 //! Gathers the metrics: reads what the other folders have counted and gives each figure its name. Names follow the
 //! conventions of Prometheus: `leverframe_`, base units, and labels whose values are bounded by the configuration.
 
+mod discovery;
 mod endpoints;
 mod plugins;
 mod traffic;
 
 use std::sync::Arc;
 
+pub use self::discovery::Sightings;
 use super::events::EventLog;
 use super::families::{Family, Kind, Value};
 use super::served::Served;
@@ -31,6 +33,8 @@ pub struct Sources<'a> {
     pub shared: &'a [Arc<Shared>],
     /// What changed.
     pub events: &'a EventLog,
+    /// What the sources of endpoints see.
+    pub sightings: &'a Sightings,
 }
 
 /// All metrics of this moment.
@@ -45,6 +49,7 @@ pub fn collect(sources: &Sources<'_>) -> Vec<Family> {
     families.extend(plugins::strategies(sources.plugins));
     families.extend(plugins::policies(sources.plugins));
     families.extend(plugins::custom(sources.shared));
+    families.extend(discovery::sources(sources.sightings));
     families.push(build());
     families
 }

@@ -125,10 +125,12 @@ fn holder(setup: InstanceSetup<'_>, about: &About) -> SeatHolder {
 fn cluster() -> LiveCluster {
     let spec = |number: u16| {
         Some(EndpointSpec {
-            name: EndpointName::new(&format!("trial-{number}")).ok()?,
-            address: Address::parse(&format!("192.0.2.{number}:80")).ok()?,
             weight: Weight::new(number)?,
             labels: Labels::from([("zone".to_owned(), "trial".to_owned())]),
+            ..EndpointSpec::new(
+                EndpointName::new(&format!("trial-{number}")).ok()?,
+                Address::parse(&format!("192.0.2.{number}:80")).ok()?,
+            )
         })
     };
     let cluster = ClusterName::new("trial").map(|name| LiveCluster::new(name, Events::nowhere()));

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::circuit::Circuits;
 use crate::cluster::{CapacityLimits, LiveCluster, Member};
 use crate::config;
-use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Events, ListenerName, PluginName, Weight};
+use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Events, ListenerName, PluginName};
 use crate::proxy::{
     ClusterShared, ClusterUpdate, FileBudget, ListenerUpdate, OpenConnections, Snapshot, Worker, WorkerHandle,
     WorldUpdate, bind,
@@ -180,11 +180,11 @@ fn route(cluster: &str, path: &str) -> config::Route {
 impl Settings {
     fn new(origins: &[SocketAddr]) -> Self {
         let long = Duration::from_secs(60);
-        let endpoint = |(at, address): (usize, &SocketAddr)| EndpointSpec {
-            name: EndpointName::new(&format!("e{at}")).unwrap(),
-            address: Address::parse(&address.to_string()).unwrap(),
-            weight: Weight::ONE,
-            labels: Default::default(),
+        let endpoint = |(at, address): (usize, &SocketAddr)| {
+            EndpointSpec::new(
+                EndpointName::new(&format!("e{at}")).unwrap(),
+                Address::parse(&address.to_string()).unwrap(),
+            )
         };
         Self {
             listener: config::Listener {
@@ -206,6 +206,8 @@ impl Settings {
             cluster: config::Cluster {
                 name: cluster_name("web"),
                 strategy: config::StrategySpec { plugin: PluginName::new("round-robin").unwrap(), config: "{}".into() },
+                sources: Vec::new(),
+                scaling: None,
                 endpoints: origins.iter().enumerate().map(endpoint).collect(),
                 pool: config::Pool { max_idle: 8, idle_timeout: long, max_connections: None },
                 timeouts: config::Timeouts { connect: long, response_header: long, idle_stream: long },

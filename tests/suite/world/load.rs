@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a client saw.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// An answer with a status below 500.
     Answer,
     /// An answer with a status from 500 up.
@@ -32,29 +32,29 @@ pub(super) enum Seen {
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(super) struct Sample {
-    pub(super) sent: Instant,
-    pub(super) took: Duration,
-    pub(super) seen: Seen,
+pub(crate) struct Sample {
+    pub(crate) sent: Instant,
+    pub(crate) took: Duration,
+    pub(crate) seen: Seen,
 }
 
 /// What the clients ask for, and how often.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Plan {
-    pub(super) clients: usize,
+pub(crate) struct Plan {
+    pub(crate) clients: usize,
     /// From one request of a client to its next; none is at once.
-    pub(super) every: Duration,
-    pub(super) path: &'static str,
+    pub(crate) every: Duration,
+    pub(crate) path: &'static str,
 }
 
 /// Clients at work.
-pub(super) struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     clients: JoinSet<Vec<Sample>>,
 }
 
 impl Load {
-    pub(super) fn start(at: SocketAddr, plan: Plan) -> Self {
+    pub(crate) fn start(at: SocketAddr, plan: Plan) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut clients = JoinSet::new();
         for number in 0..plan.clients {
@@ -67,7 +67,7 @@ impl Load {
     }
 
     /// Lets every client finish its request, and returns all of them in the order in which they were sent.
-    pub(super) async fn finish(self) -> Vec<Sample> {
+    pub(crate) async fn finish(self) -> Vec<Sample> {
         self.stop.store(true, Relaxed);
         let mut requests: Vec<_> = self.clients.join_all().await.into_iter().flatten().collect();
         requests.sort_by_key(|request| request.sent);
@@ -130,7 +130,7 @@ async fn connect(at: SocketAddr) -> Result<SendRequest<Empty<Bytes>>, String> {
 }
 
 /// The time that this share of the requests, in percent, needed at the most.
-pub(super) fn percentile(requests: &[Sample], percent: f64) -> Duration {
+pub(crate) fn percentile(requests: &[Sample], percent: f64) -> Duration {
     let mut times: Vec<_> = requests.iter().map(|request| request.took).collect();
     times.sort();
     let rank = (percent / 100.0 * times.len() as f64).ceil() as usize;

@@ -1,0 +1,10 @@
+//! Scaling: every driver of nodes keeps the same promises.
+
+mod crew;
+mod docker;
+mod driver;
+mod held;
+mod process;
+mod small;
+
+pub(crate) use driver::{Subject, conforms};
