@@ -118,7 +118,7 @@ impl App {
 async fn attend(fleet: Arc<Mutex<Fleet>>, taken: Arc<Notify>) {
     loop {
         taken.notified().await;
-        fleet.lock().await.attend();
+        fleet.lock().await.attend().await;
     }
 }
 

@@ -14,6 +14,7 @@
 //! | [`circuit`] | the circuit breaker of each endpoint: a pure state machine behind a gate |
 //! | [`routing`] | the route table, the trait that a strategy fulfils, and the selector that holds it to the rules |
 //! | [`plugin`] | components: checked, compiled, tried out, seated, swapped, taken back; the only place that names wasmtime |
+//! | [`scaling`] | the number of a cluster's nodes, held by drivers: processes, containers |
 //! | [`proxy`] | the data path: listeners, connection pools, forwarding, errors as answers |
 //! | [`observe`] | metrics and logs: reads, never decides |
 //! | [`admin`] | the admin API over the snapshots and commands of the others |
@@ -35,6 +36,13 @@
 //! and checks the answer: only a candidate that was not tried yet passes. Where the strategy traps, stalls or lies, the
 //! selector drops it and answers by its own round robin; the [`plugin::Supervisor`] hears of it and seats another
 //! instance after a while, or the version before when that one keeps failing.
+//!
+//! # How an endpoint is found
+//!
+//! The file names endpoints, and a [`discovery::Source`] tells of others: containers, a registry in Redis, names in the DNS,
+//! or the nodes that a [`scaling::Scaler`] keeps up. The [`discovery::Directory`] follows all of them, keeps the last good
+//! set of one that lost sight, and publishes one [`model::Catalog`]. Each cluster takes its part of it over at once: who is
+//! new joins, who is named no more finishes what it has.
 //!
 //! # How an endpoint goes and comes back
 //!

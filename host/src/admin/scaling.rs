@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
@@ -22,6 +23,9 @@ use crate::scaling::{Ask, NodeStatus, ScaleError, Scaler, Status};
 
 /// The scalers of this moment.
 type Scalers = watch::Receiver<Arc<BTreeMap<ClusterName, Arc<Scaler>>>>;
+
+/// What was sent, unless it was too much.
+type Body = Result<Bytes, BytesRejection>;
 
 /// The paths.
 pub(super) fn routes(shared: &Shared) -> Router<Shared> {
@@ -69,8 +73,8 @@ async fn show(State(scalers): State<Scalers>) -> Json<Value> {
     Json(json!({ "clusters": clusters }))
 }
 
-async fn scale(State(scalers): State<Scalers>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let wanted: Wanted = read(&body)?;
+async fn scale(State(scalers): State<Scalers>, body: Body) -> Result<Json<Value>, Problem> {
+    let wanted: Wanted = read(body)?;
     let ask = match (wanted.count, wanted.action) {
         (Some(count), None) => Ask::Count(count),
         (None, Some(Action::Add)) => Ask::Add,
@@ -93,9 +97,9 @@ async fn rep(State(scalers): State<Scalers>, which: Result<Asked<Which>, Problem
 async fn add(
     State(scalers): State<Scalers>,
     which: Result<Asked<Which>, Problem>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<Value>, Problem> {
-    let (scaler, Named { n, hostnames }) = asked(&scalers, which, &body).map_err(failure)?;
+    let (scaler, Named { n, hostnames }) = asked(&scalers, which, body).map_err(failure)?;
     let status = scaler.add(count(n), hostnames).await;
     status.map(|status| Json(replicas(&status))).map_err(|error| failure(refused(error)))
 }
@@ -103,9 +107,9 @@ async fn add(
 async fn rm(
     State(scalers): State<Scalers>,
     which: Result<Asked<Which>, Problem>,
-    body: Bytes,
+    body: Body,
 ) -> Result<Json<Value>, Problem> {
-    let (scaler, Named { n, hostnames }) = asked(&scalers, which, &body).map_err(failure)?;
+    let (scaler, Named { n, hostnames }) = asked(&scalers, which, body).map_err(failure)?;
     let status = scaler.remove(count(n), hostnames).await;
     status.map(|status| Json(replicas(&status))).map_err(|error| failure(refused(error)))
 }
@@ -114,11 +118,7 @@ fn count(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-fn asked(
-    scalers: &Scalers,
-    which: Result<Asked<Which>, Problem>,
-    body: &[u8],
-) -> Result<(Arc<Scaler>, Named), Problem> {
+fn asked(scalers: &Scalers, which: Result<Asked<Which>, Problem>, body: Body) -> Result<(Arc<Scaler>, Named), Problem> {
     Ok((find_small(scalers, &which?)?, read(body)?))
 }
 
@@ -140,8 +140,10 @@ fn find(scalers: &Scalers, wanted: Option<&str>, how: &str) -> Result<Arc<Scaler
     }
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))
+fn read<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
+    let unread = |why: String| Problem::bad_request(format!("the body cannot be read: {why}"));
+    let body = body.map_err(|error| unread(error.body_text()))?;
+    serde_json::from_slice(&body).map_err(|error| unread(error.to_string()))
 }
 
 /// What a scaler does not do, as both APIs say it.

@@ -26,17 +26,27 @@ pub(super) struct Crews {
     /// This program: nodes that are processes run it, too.
     program: PathBuf,
     events: Events,
+    /// Another process looks after the nodes that need none: two would undo what the other does.
+    is_relieved: bool,
 }
 
 /// Those that no cluster wants any more. Their nodes serve until they are ended.
 #[must_use]
-pub(super) struct Disbanded(Vec<Arc<Scaler>>);
+pub(super) struct Disbanded {
+    /// Of clusters that go on: until others are there, these have the traffic.
+    relieved: Vec<Arc<Scaler>>,
+    /// Of clusters that are gone.
+    left: Vec<Arc<Scaler>>,
+}
 
 impl Disbanded {
     /// Ends them, in their own time.
     pub(super) fn end(self) {
-        for scaler in self.0 {
-            tokio::spawn(async move { scaler.stop().await });
+        for scaler in self.relieved {
+            tokio::spawn(async move { scaler.retire().await });
+        }
+        for scaler in self.left {
+            tokio::spawn(async move { scaler.finish().await });
         }
     }
 }
@@ -47,12 +57,23 @@ impl Crews {
     /// # Errors
     /// When the system does not say what program this is.
     pub(super) fn new(events: Events) -> io::Result<Self> {
-        Ok(Self { scalers: watch::Sender::new(Arc::default()), program: std::env::current_exe()?, events })
+        Ok(Self {
+            scalers: watch::Sender::new(Arc::default()),
+            program: std::env::current_exe()?,
+            events,
+            is_relieved: false,
+        })
     }
 
     /// The scalers, as they come and go.
     pub(super) fn scalers(&self) -> watch::Receiver<Arc<Scalers>> {
         self.scalers.subscribe()
+    }
+
+    /// Takes in whether another process looks after the nodes that need none; tells whether that is news, which the next
+    /// `follow` goes by.
+    pub(super) fn relieve(&mut self, is_relieved: bool) -> bool {
+        std::mem::replace(&mut self.is_relieved, is_relieved) != is_relieved
     }
 
     /// Goes by a configuration that follows on another: who kept up nodes of the same kind goes on with them.
@@ -67,6 +88,9 @@ impl Crews {
         let mut scalers = Scalers::new();
         for (name, cluster) in &config.clusters {
             let (Some(wanted), Some(ward)) = (&cluster.scaling, wards.get(name)) else { continue };
+            if self.is_relieved && matches!(wanted.driver, DriverSpec::Docker(_)) {
+                continue;
+            }
             let scaler = match before.get(name).filter(|_| driver_before(name) == Some(&wanted.driver)) {
                 Some(scaler) => {
                     scaler.configure(wanted.clone()).await;
@@ -79,9 +103,10 @@ impl Crews {
         let is_kept = |(name, scaler): &(&ClusterName, &Arc<Scaler>)| {
             scalers.get(*name).is_some_and(|kept| Arc::ptr_eq(kept, scaler))
         };
-        let disbanded = before.iter().filter(|entry| !is_kept(entry)).map(|(_, scaler)| Arc::clone(scaler)).collect();
+        let disbanded = before.iter().filter(|entry| !is_kept(entry)).map(|(_, scaler)| Arc::clone(scaler));
+        let (relieved, left) = disbanded.partition(|scaler| config.clusters.contains_key(scaler.cluster()));
         self.scalers.send_replace(Arc::new(scalers));
-        Disbanded(disbanded)
+        Disbanded { relieved, left }
     }
 
     /// Lets go of all nodes: those that cannot do without this process end.

@@ -156,7 +156,7 @@ impl Fleet {
         let limit = self.publish.borrow().config.shutdown_timeout;
         self.admin.draining.store(true, Relaxed);
         // Operators ask the process that goes on; where there is none, this one says how it ends.
-        self.attend();
+        self.attend().await;
         // Workers that close their sockets must be the last of this process that hold them.
         self.ports.give_up(|_| true).await;
         join_all(self.workers.drain(..).map(|worker| worker.shutdown(limit))).await;
@@ -167,8 +167,13 @@ impl Fleet {
     }
 
     /// Leaves the admin API to the process that comes next for as long as that one serves: of two that answer at the same
-    /// address, an operator would not know to which one spoke.
-    pub(super) fn attend(&mut self) {
+    /// address, an operator would not know to which one spoke. The nodes that outlive a process are left to it as well.
+    pub(super) async fn attend(&mut self) {
+        let is_relieved = self.listeners.values().any(|bound| self.ports.is_taken(bound.address));
+        if self.crews.relieve(is_relieved) {
+            let config = Arc::clone(&self.publish.borrow().config);
+            self.crews.follow(&config, &config, &self.wards).await.end();
+        }
         let Some(address) = self.admin_address else { return };
         match (self.ports.is_taken(address), self.admin_server.take()) {
             (true, Some(server)) => {

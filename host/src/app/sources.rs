@@ -7,8 +7,9 @@ use tokio::sync::watch;
 
 use super::crews::{Crews, Scalers};
 use crate::config::{Cluster, Config, SourceSpec};
-use crate::discovery::{Following, Seen, Sight, Source, SourceError, SourceKey, Wanted, Wish, source_of};
+use crate::discovery::{Following, Seen, Sight, Source, SourceKey, Wanted, Wish, source_of};
 use crate::model::ClusterName;
+use crate::scaling::Scaler;
 
 /// Everything that a configuration wants to be followed.
 pub(super) fn wanted(config: &Config, crews: &Crews) -> Vec<Wanted> {
@@ -25,7 +26,7 @@ pub(super) fn wanted(config: &Config, crews: &Crews) -> Vec<Wanted> {
     config.clusters.values().map(of).collect()
 }
 
-/// The nodes that are kept up for a cluster, by whoever keeps them up at the moment.
+/// The nodes that are kept up for a cluster, by whoever keeps them up at the moment. They are never out of sight.
 struct Nodes {
     cluster: ClusterName,
     scalers: watch::Receiver<Arc<Scalers>>,
@@ -34,27 +35,37 @@ struct Nodes {
 impl Source for Nodes {
     fn follow<'a>(&'a self, sight: &'a Sight) -> Following<'a> {
         let mut scalers = self.scalers.clone();
-        let scaler = scalers.borrow_and_update().get(&self.cluster).cloned();
         Box::pin(async move {
-            let Some(scaler) = scaler else { return SourceError::Unreachable("nobody keeps nodes up".to_owned()) };
-            let mut nodes = scaler.nodes();
-            nodes.mark_changed();
-            let is_other = |scalers: &Scalers| !scalers.get(&self.cluster).is_some_and(|now| Arc::ptr_eq(now, &scaler));
             loop {
+                let scaler = scalers.borrow_and_update().get(&self.cluster).cloned();
+                let is_other =
+                    |now: &Scalers| now.get(&self.cluster).map(Arc::as_ptr) != scaler.as_ref().map(Arc::as_ptr);
+                let other = async {
+                    if scalers.wait_for(|now| is_other(now)).await.is_err() {
+                        // At the end of the process nobody comes after.
+                        std::future::pending().await
+                    }
+                };
                 tokio::select! {
-                    changed = nodes.changed() => match changed {
-                        Ok(()) => {
-                            let endpoints = nodes.borrow_and_update().clone();
-                            if let Some(endpoints) = endpoints {
-                                sight.sees(Seen { endpoints, skipped: Vec::new() });
-                            }
-                        }
-                        Err(_) => break,
-                    },
-                    _ = scalers.wait_for(|scalers| is_other(scalers)) => break,
+                    () = other => {}
+                    () = tell(scaler.as_deref(), sight) => {}
                 }
             }
-            SourceError::Unreachable("somebody else keeps the nodes up from now on".to_owned())
         })
     }
+}
+
+/// Tells of the nodes that a scaler keeps up, for ever: who comes after it is told of anew.
+async fn tell(scaler: Option<&Scaler>, sight: &Sight) {
+    if let Some(scaler) = scaler {
+        let mut nodes = scaler.nodes();
+        nodes.mark_changed();
+        while nodes.changed().await.is_ok() {
+            let endpoints = nodes.borrow_and_update().clone();
+            if let Some(endpoints) = endpoints {
+                sight.sees(Seen { endpoints, skipped: Vec::new() });
+            }
+        }
+    }
+    std::future::pending().await
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use futures_util::{StreamExt, stream};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -15,6 +16,9 @@ use crate::discovery::{Directory, SourceKey, Wanted, Wish, source_of};
 use crate::model::{Catalog, ClusterName, EndpointSpec};
 use crate::plugin::{Folder, PluginEngine, SeatError, Supervisor};
 use crate::routing::Seats;
+
+/// Endpoints that are tried at a time: a registry may have thousands, and each that is away takes the whole timeout.
+const AT_ONCE: usize = 64;
 
 pub(super) async fn run(path: &Path, overrides: &Overrides) -> anyhow::Result<()> {
     let config = load(path, overrides)?;
@@ -111,8 +115,11 @@ async fn check_endpoints(config: &Config, catalog: &Catalog) -> usize {
         if let Some(scaling) = &cluster.scaling {
             say(&format!("  cluster {name}: {} would be kept up", counted(scaling.count as usize, "node")));
         }
-        for endpoint in catalog.endpoints(name).unwrap_or_default() {
-            match reach(endpoint, cluster.timeouts.connect).await {
+        let endpoints = stream::iter(catalog.endpoints(name).unwrap_or_default());
+        let within = cluster.timeouts.connect;
+        let tried = endpoints.map(|endpoint| async move { (endpoint, reach(endpoint, within).await) });
+        for (endpoint, reached) in tried.buffered(AT_ONCE).collect::<Vec<_>>().await {
+            match reached {
                 Ok(()) => {
                     say(&format!("  cluster {name}: endpoint {} ({}) is reachable", endpoint.name, endpoint.address))
                 }

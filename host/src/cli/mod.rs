@@ -8,10 +8,12 @@ mod plugin_check;
 mod plugin_new;
 mod run;
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{CONFIG_VARIABLE, DEFAULT_FILE, Overrides};
 use crate::observe::{LogFormat, start_logs};
@@ -85,7 +87,7 @@ enum PluginCommand {
 
 /// Runs what was typed.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = typed();
     let done = match arguments.command {
         Command::Plugin(PluginCommand::New { name, policy }) => {
             plugin_new::run(&name, if policy { World::HealthPolicy } else { World::RoutingStrategy })
@@ -103,6 +105,21 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What was typed, and what the environment says beside it. Says what is wrong with it, and ends.
+fn typed() -> Arguments {
+    let command = without_empty(Arguments::command(), &|name| std::env::var_os(name));
+    Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+/// A variable that is empty counts as not set, here as for what goes before the file.
+fn without_empty(command: clap::Command, read: &dyn Fn(&OsStr) -> Option<OsString>) -> clap::Command {
+    let set = |argument: clap::Arg| {
+        let is_empty = argument.get_env().and_then(read).is_some_and(|value| value.is_empty());
+        if is_empty { argument.env(Resettable::Reset) } else { argument }
+    };
+    command.mut_args(set).mut_subcommands(|command| without_empty(command, read))
 }
 
 fn serve(command: Command) -> anyhow::Result<()> {

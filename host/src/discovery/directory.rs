@@ -114,11 +114,20 @@ impl Followed {
         let seen: Vec<_> = looks.iter().filter_map(|(kind, sighting)| Some((*kind, sighting.seen.as_ref()?))).collect();
         let mut merged = merge(&self.fixed, &seen);
         if seen.len() < looks.len() {
-            let is_new = |old: &&EndpointSpec| merged.iter().all(|new| new.address != old.address && new.name != old.name);
+            let is_new =
+                |old: &&EndpointSpec| merged.iter().all(|new| new.address != old.address && new.name != old.name);
             let held: Vec<_> = self.before.iter().filter(is_new).cloned().collect();
             merged.extend(held);
         }
         merged
+    }
+
+    /// What the next one is to keep until all of its sources have seen something. Who is struck off the list in the
+    /// file, while the sources stay as they are, is replaced by none of them: he goes at once.
+    fn kept_for(&self, next: &Self) -> Vec<EndpointSpec> {
+        let is_list_edited = !next.fixed.is_empty() && next.sources.iter().all(|(key, _)| self.follower(key).is_some());
+        let is_struck = |one: &&EndpointSpec| is_list_edited && self.fixed.iter().any(|old| old.address == one.address);
+        self.merged.iter().filter(|one| !is_struck(one)).cloned().collect()
     }
 
     fn follower(&self, key: &SourceKey) -> Option<&Arc<Follower>> {
@@ -196,7 +205,7 @@ impl Directory {
         let mut followed = self.0.followed();
         let old = std::mem::replace(&mut *followed, prepared.0);
         for (cluster, next) in followed.iter_mut() {
-            next.before = old.get(cluster).map(|old| old.merged.clone()).unwrap_or_default();
+            next.before = old.get(cluster).map(|old| old.kept_for(next)).unwrap_or_default();
             next.merged = next.merge();
         }
         self.0.publish(&followed);

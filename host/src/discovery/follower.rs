@@ -10,14 +10,10 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use super::backoff::Backoff;
 use super::directory::SourceKind;
 use super::source::{Seen, Sight, Source, SourceError};
 use crate::model::ClusterName;
-
-/// Before the second attempt: long enough not to be a load on a source that restarts, too short to be felt.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Before each attempt after many: what a source that is back is missed for at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A moment by both clocks: one to show, one to measure with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,13 +124,12 @@ impl Drop for Follower {
 async fn follow(source: Arc<dyn Source>, sight: Sight, lost: impl Fn(SourceError) -> bool) {
     let mut backoff = Backoff::default();
     loop {
+        let start = tokio::time::Instant::now();
         // The call itself is in there, too: it may panic as well as its future.
         let attempt = AssertUnwindSafe(async { source.follow(&sight).await });
         let why = attempt.catch_unwind().await.unwrap_or_else(|_| SourceError::Answer("it broke down".to_owned()));
-        if lost(why) {
-            backoff = Backoff::default();
-        }
-        tokio::time::sleep(backoff.pause(fastrand::f64())).await;
+        let saw = if lost(why) { start.elapsed() } else { Duration::ZERO };
+        tokio::time::sleep(backoff.pause(saw, fastrand::f64())).await;
     }
 }
 
@@ -171,26 +166,6 @@ impl<C: Fn()> Record<C> {
             tracing::warn!(cluster, source, reason, "lost sight of a source; what it saw last holds");
         }
         is_first
-    }
-}
-
-/// How long to pause between two attempts.
-#[derive(Debug)]
-struct Backoff(Duration);
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self(FIRST_PAUSE)
-    }
-}
-
-impl Backoff {
-    /// The next pause: at least half of its length, the rest by `chance` from 0 to 1, so that many Leverframes that
-    /// lost one source do not come back to it all at once.
-    fn pause(&mut self, chance: f64) -> Duration {
-        let pause = self.0;
-        self.0 = (pause * 2).min(LONGEST_PAUSE);
-        pause.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
     }
 }
 

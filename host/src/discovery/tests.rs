@@ -164,7 +164,7 @@ async fn a_source_that_breaks_down_has_lost_sight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pauses_grow_to_five_seconds_and_start_anew_after_a_sighting() {
+async fn pauses_grow_to_five_seconds_and_start_anew_after_a_sight_that_held() {
     let strings = puppet();
     let _follower = follower(&strings);
     let mut pauses = Vec::new();
@@ -178,6 +178,9 @@ async fn pauses_grow_to_five_seconds_and_start_anew_after_a_sighting() {
         assert!((full / 2..=most).contains(pause), "pause {nth} of {pauses:?}");
     }
     strings.sees(&["a:1"]);
+    assert!(pause(&strings).await >= Duration::from_millis(2500), "sight that is lost at once is asked for in peace");
+    strings.sees(&["a:1"]);
+    sleep(Duration::from_secs(5)).await;
     assert!(pause(&strings).await <= Duration::from_millis(103));
 }
 
@@ -339,6 +342,17 @@ async fn nobody_is_let_go_of_before_the_source_that_replaces_him_has_seen_someth
     assert_eq!(addresses(&catalog.borrow_and_update()), ["c:1", "a:1", "b:1"], "an edit meanwhile changes nothing");
     new.sees(&["b:1"]);
     published(&mut catalog, &["b:1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_struck_off_the_list_goes_though_a_source_never_saw_anything() {
+    let lost = puppet();
+    let directory = Directory::new();
+    let mut catalog = directory.catalog();
+    lost.does(Step::Lose("down"));
+    take_over(&directory, wanted(&["a:1", "b:1"], &[(key("lost"), &lost)])).await;
+    take_over(&directory, wanted(&["a:1"], &[(key("lost"), &lost)])).await;
+    assert_eq!(addresses(&catalog.borrow_and_update()), ["a:1"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@
 use std::num::NonZeroU16;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get};
@@ -18,7 +18,7 @@ use super::round::Checks;
 use crate::admin::{self, Problem};
 use crate::discovery::SourceError;
 use crate::discovery::redis::{Backend, NoBackend, RegistryAt};
-use crate::model::{Labels, Reported, Weight};
+use crate::model::{Labels, NameError, Reported, Weight};
 
 /// The most of a registration that is read: its labels are for people and policies, not for documents.
 const MOST_BYTES: usize = 16 << 10;
@@ -89,6 +89,10 @@ struct Registration {
 impl Registration {
     fn backend(self) -> Result<Backend, NoBackend> {
         let backend = Backend::new(self.id.as_deref(), &self.url)?.with_labels(self.labels)?;
+        if matches!(backend.id.as_str(), "." | "..") {
+            // A path that ends in these is another path: it could not be removed again.
+            return Err(NoBackend::Id(NameError::Character('.')));
+        }
         Ok(Backend {
             weight: self.weight.and_then(|weight| Weight::new(weight.get())).unwrap_or(Weight::ONE),
             ..backend
@@ -114,6 +118,10 @@ async fn register(
     let found = registry.read(&[backend.id.to_string()]).await?.into_values().next();
     if let Some(Ok(found)) = found {
         backend.last_checked = found.last_checked;
+        if !good && backend.url == found.url {
+            // One bad check is not enough to take it out: that is for the rounds to say.
+            backend.status.clone_from(&found.status);
+        }
         if backend == found {
             return Ok((StatusCode::OK, Json(shown(&found))));
         }
@@ -125,7 +133,8 @@ async fn register(
 }
 
 /// `DELETE /backends/{id}`: 204, and 404 when there is none, as when it is removed again.
-async fn remove(State(shared): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn remove(State(shared): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<StatusCode, Problem> {
+    let Path(id) = id.map_err(|error| Problem::bad_request(error.body_text()))?;
     if !shared.at.connect().await?.remove(&id).await? {
         return Err(Problem::not_found(format!("no backend `{id}` is registered")));
     }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::plan::{Plan, Thresholds};
 use super::round::Checks;
-use crate::discovery::SourceError;
 use crate::discovery::redis::{Backend, Checked, Hold, Registry, RegistryAt};
+use crate::discovery::{Backoff, SourceError};
 use crate::health::CheckError;
 
 /// How long nobody checks after the holder was killed. Long enough for a holder to miss one extension.
@@ -21,9 +21,8 @@ const TERM: Duration = Duration::from_secs(6);
 /// How often the lease is extended, and how often another one looks whether it is free.
 const EXTEND: Duration = Duration::from_secs(2);
 
-/// From losing Redis to the next attempt, the first time and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How soon another one looks at the earliest, when the lease is about to be free or has no end that is known.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 /// What this process does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,16 +49,15 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Works until it is dropped. Whatever happens to Redis, it goes on when that is back.
     pub(super) async fn run(&self) -> Infallible {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::default();
         loop {
-            let Err(error) = self.serve(&mut pause).await;
+            let start = Instant::now();
+            let Err(error) = self.serve().await;
             if !matches!(*self.role.borrow(), Role::Lost(_)) {
                 tracing::warn!(%error, "the registry is lost; nothing is checked until it is back");
             }
             self.role.send_replace(Role::Lost(error));
-            // Several that lost the same Redis do not come back at the same moment.
-            sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep(backoff.pause(start.elapsed(), fastrand::f64())).await;
         }
     }
 
@@ -69,12 +67,10 @@ impl Keeper {
     }
 
     /// Stands by, and leads whenever it can, until Redis is lost.
-    async fn serve(&self, pause: &mut Duration) -> Result<Infallible, SourceError> {
+    async fn serve(&self) -> Result<Infallible, SourceError> {
         let registry = self.at.connect().await?;
         loop {
-            let hold = registry.hold(&self.token, TERM).await?;
-            *pause = FIRST_PAUSE;
-            match hold {
+            match registry.hold(&self.token, TERM).await? {
                 Hold::Mine => {
                     self.becomes(Role::Leader);
                     tokio::select! {
@@ -85,7 +81,7 @@ impl Keeper {
                 Hold::Other(left) => {
                     self.becomes(Role::Standby);
                     // Not before it can be free, and not too often should it have no end.
-                    sleep(left.clamp(FIRST_PAUSE, EXTEND)).await;
+                    sleep(left.clamp(LEAST_WAIT, EXTEND)).await;
                 }
             }
         }

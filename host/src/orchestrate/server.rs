@@ -48,7 +48,7 @@ pub struct Settings {
 pub enum StartError {
     /// The url of the Redis is none.
     #[error("the url of the registry: {0}")]
-    Redis(#[from] SourceError),
+    Redis(SourceError),
     /// Its address cannot be opened.
     #[error("{0} cannot be opened: {1}")]
     Address(SocketAddr, std::io::Error),
@@ -70,7 +70,7 @@ impl Orchestrator {
     /// # Errors
     /// When its address cannot be opened, or the url of the Redis is none.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let at = RegistryAt::new(&settings.redis, &settings.prefix)?;
+        let at = RegistryAt::new(&settings.redis, &settings.prefix).map_err(StartError::Redis)?;
         let failed = |error| StartError::Address(settings.address, error);
         let listener = TcpListener::bind(settings.address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

@@ -34,6 +34,9 @@ pub enum DesiredError {
         /// What is wrong with it.
         error: NameError,
     },
+    /// A name is none that a machine could have, and so none that a container could.
+    #[error("`{0}` cannot name a node: such a name begins with a letter or a digit, and has no `:` in it")]
+    NoHostname(EndpointName),
     /// A name is said twice.
     #[error("`{0}` is named twice")]
     Twice(EndpointName),
@@ -119,12 +122,13 @@ impl Desired {
     /// # Errors
     /// When a name is none, said twice or taken, when there are more names than nodes, or when the bounds are passed.
     pub(super) fn with(&self, n: usize, names: &[String], bounds: Bounds) -> Result<Self, DesiredError> {
-        let mut named = given(n, names)?;
+        let few = few(n, names)?;
+        let count = self.names.len().saturating_add(n);
+        within(count, bounds)?;
+        let mut named = read(few)?;
         if let Some(taken) = named.iter().find(|name| self.names.contains(name)) {
             return Err(DesiredError::Taken(taken.clone()));
         }
-        let count = self.names.len().saturating_add(n);
-        within(count, bounds)?;
         let mut grown = self.clone();
         grown.names.append(&mut named);
         Ok(grown.sized(count))
@@ -135,13 +139,14 @@ impl Desired {
     /// # Errors
     /// When a name is none, said twice or unknown, when there are more names than nodes, or when the bounds are passed.
     pub(super) fn without(&self, n: usize, names: &[String], bounds: Bounds) -> Result<Self, DesiredError> {
-        let named = given(n, names)?;
-        if let Some(unknown) = named.iter().find(|name| !self.names.contains(name)) {
-            return Err(DesiredError::Unknown(unknown.clone()));
-        }
+        let few = few(n, names)?;
         let there = self.names.len();
         let count = there.checked_sub(n).ok_or(DesiredError::MoreThanThere { n, there })?;
         within(count, bounds)?;
+        let named = read(few)?;
+        if let Some(unknown) = named.iter().find(|name| !self.names.contains(name)) {
+            return Err(DesiredError::Unknown(unknown.clone()));
+        }
         let mut shrunk = self.clone();
         shrunk.names.retain(|name| !named.contains(name));
         Ok(shrunk.sized(count))
@@ -172,17 +177,23 @@ fn within(wanted: usize, Bounds { least, most }: Bounds) -> Result<(), DesiredEr
     }
 }
 
-/// The names that are given for so many nodes.
-fn given(n: usize, names: &[String]) -> Result<Vec<EndpointName>, DesiredError> {
-    if n == 0 {
-        return Err(DesiredError::None);
+/// The names that are given for so many nodes, when there are not too many of them.
+fn few(n: usize, names: &[String]) -> Result<&[String], DesiredError> {
+    match names.len() {
+        _ if n == 0 => Err(DesiredError::None),
+        given if given > n => Err(DesiredError::TooManyNames { names: given, n }),
+        _ => Ok(names),
     }
-    if names.len() > n {
-        return Err(DesiredError::TooManyNames { names: names.len(), n });
-    }
+}
+
+/// Reads names. Each is compared with all before it, so that their number must be within the bounds by now.
+fn read(names: &[String]) -> Result<Vec<EndpointName>, DesiredError> {
     let mut known = Vec::with_capacity(names.len());
     for name in names {
         let checked = EndpointName::new(name).map_err(|error| DesiredError::Name { name: name.clone(), error })?;
+        if name.contains(':') || !name.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+            return Err(DesiredError::NoHostname(checked));
+        }
         if known.contains(&checked) {
             return Err(DesiredError::Twice(checked));
         }
@@ -253,6 +264,17 @@ mod tests {
             let name = text.to_owned();
             assert_eq!(two.with(1, std::slice::from_ref(&name), BOUNDS), Err(DesiredError::Name { name, error }));
         }
+    }
+
+    #[test]
+    fn names_without_end_are_refused_at_once() {
+        let names: Vec<_> = (0..1_000_000).map(|number| format!("x{number}")).collect();
+        let (there, n) = (desired(&["a", "b"]), names.len());
+        let began = std::time::Instant::now();
+        assert_eq!(there.with(n, &names, BOUNDS), Err(DesiredError::TooMany { wanted: n + 2, most: 5 }));
+        assert_eq!(there.without(n, &names, BOUNDS), Err(DesiredError::MoreThanThere { n, there: 2 }));
+        // To compare each with all others would take hours.
+        assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::reconcile::{Action, Life, Reconciler};
 use super::record::Timing;
 use super::scaler::{Probe, Setup};
 use super::status::NodeStatus;
-use crate::cluster::LiveCluster;
+use crate::cluster::{LiveCluster, Roster};
 use crate::config::Scaling;
 use crate::model::{Address, Change, ClusterName, EndpointName, EndpointSpec, Events, NodeChange};
 
@@ -23,6 +23,9 @@ const DRIVER_LIMIT: Duration = Duration::from_secs(60);
 const LIST_LIMIT: Duration = Duration::from_secs(10);
 /// After a list that failed: soon, for nothing else can be done.
 const LIST_RETRY: Duration = Duration::from_secs(1);
+
+/// How soon it is looked again whether the cluster has let go of the nodes.
+const WAY_LOOK: Duration = Duration::from_millis(100);
 
 /// What came of something.
 enum Done {
@@ -105,9 +108,7 @@ impl Round {
         }
         self.reconciler.set_timing(timing(settings, &self.live));
         let live = self.live.roster();
-        // By the address alone: where another source knows the node too, the member may have the name that that one gives.
-        let is_gone =
-            |address: &Address| !live.members().iter().any(|member| member.endpoint().spec.address == *address);
+        let is_gone = |address: &Address| !is_member(&live, address);
         let plan = self.reconciler.plan(desired, is_gone, now.into_std());
         drop(live);
         for action in plan.actions {
@@ -131,6 +132,22 @@ impl Round {
         match done {
             Ok(done) => self.take(done, settings),
             Err(error) => tracing::error!(cluster = %self.live.name(), %error, "a driver or a check broke off"),
+        }
+    }
+
+    /// Breaks off what is under way, and waits until the cluster has none of the nodes any more. Who comes next has them
+    /// out of it as soon as it has nodes of its own, or has taken over these. Of a cluster that is gone, nobody has them
+    /// out: nothing new goes to them, so that only what they have is waited for.
+    pub(super) async fn make_way(&mut self, is_cluster_gone: bool) {
+        self.under_way.shutdown().await;
+        let addresses: Vec<_> = self.statuses(&[]).into_iter().filter_map(|node| node.address).collect();
+        let until = Instant::now() + DRIVER_LIMIT + self.live.drain_timeout();
+        let has_traffic = |address: &Address| match is_cluster_gone {
+            true => is_busy(&self.live.roster(), address),
+            false => is_member(&self.live.roster(), address),
+        };
+        while addresses.iter().any(has_traffic) && Instant::now() < until {
+            tokio::time::sleep(WAY_LOOK).await;
         }
     }
 
@@ -235,6 +252,17 @@ impl Round {
     fn tell(&self, node: &EndpointName, change: NodeChange, cause: impl Into<String>) {
         self.events.tell(self.live.name(), Some(node), Change::Node(change), cause);
     }
+}
+
+/// By the address alone: where another source knows the node too, the member may have the name that that one gives.
+fn is_member(live: &Roster, address: &Address) -> bool {
+    live.members().iter().any(|member| member.endpoint().spec.address == *address)
+}
+
+/// Whether a node has requests under way.
+fn is_busy(live: &Roster, address: &Address) -> bool {
+    let mut members = live.members().iter().filter(|member| member.endpoint().spec.address == *address);
+    members.any(|member| member.figures().in_flight() > 0)
 }
 
 fn timing(settings: &Scaling, live: &LiveCluster) -> Timing {

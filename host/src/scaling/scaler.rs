@@ -63,10 +63,20 @@ enum Change {
     Remove(usize, Vec<String>),
 }
 
+/// How to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    AtOnce,
+    /// Once others have the traffic.
+    Relieved,
+    /// Once what is under way is over.
+    Idle,
+}
+
 enum Command {
     Change(Change, oneshot::Sender<Result<Status, ScaleError>>),
     Configure(Box<Scaling>),
-    Stop(oneshot::Sender<()>),
+    Stop(End, oneshot::Sender<()>),
 }
 
 /// What the task shows.
@@ -155,8 +165,24 @@ impl Scaler {
 
     /// Ends, with the nodes that cannot do without this process; the others stay.
     pub async fn stop(&self) {
+        self.end(End::AtOnce).await;
+    }
+
+    /// Ends as [`Self::stop`] does, but makes way for whoever comes next: nodes that the cluster still sends requests to
+    /// stay until that is over, or until there was time enough for it. From now on none is started.
+    pub async fn retire(&self) {
+        self.end(End::Relieved).await;
+    }
+
+    /// Ends as [`Self::stop`] does, for a cluster that is gone: nodes stay until they have answered what they have, or
+    /// until there was time enough for it. From now on none is started.
+    pub async fn finish(&self) {
+        self.end(End::Idle).await;
+    }
+
+    async fn end(&self, end: End) {
         let (reply, stopped) = oneshot::channel();
-        if self.commands.send(Command::Stop(reply)).await.is_ok() {
+        if self.commands.send(Command::Stop(end, reply)).await.is_ok() {
             // It has ended either way.
             let _ = stopped.await;
         }
@@ -225,15 +251,20 @@ impl Task {
                 command = asked.recv() => match command {
                     Some(Command::Change(change, to)) => reply = Some((to, self.change(change).await)),
                     Some(Command::Configure(settings)) => self.configure(*settings).await,
-                    Some(Command::Stop(stopped)) => break Some(stopped),
+                    Some(Command::Stop(end, stopped)) => break Some((end, stopped)),
                     None => break None,
                 },
                 () = self.round.happens(&self.settings) => {}
                 () = tokio::time::sleep_until(again) => {}
             }
         };
+        match stopped {
+            Some((End::Relieved, _)) => self.round.make_way(false).await,
+            Some((End::Idle, _)) => self.round.make_way(true).await,
+            Some((End::AtOnce, _)) | None => {}
+        }
         self.round.close().await;
-        if let Some(stopped) = stopped {
+        if let Some((_, stopped)) = stopped {
             // Who asked need not have waited.
             let _ = stopped.send(());
         }

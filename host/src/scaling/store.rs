@@ -102,7 +102,8 @@ impl Store {
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let new = beside(path, "new");
+    // Of two processes, while one takes over from the other, each writes its own.
+    let new = beside(path, &format!("{}.new", std::process::id()));
     let mut file = File::create(&new)?;
     file.write_all(text)?;
     file.sync_all()?;
@@ -169,7 +170,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(Some(folder.path().join("web.json")));
         store.save(&kept()).unwrap();
-        fs::create_dir(folder.path().join("web.json.new")).unwrap();
+        fs::create_dir(folder.path().join(format!("web.json.{}.new", std::process::id()))).unwrap();
         assert!(matches!(store.save(&Kept { count: 9, names: Vec::new() }), Err(StoreError::Write { .. })));
         assert_eq!(store.load().unwrap(), Some(kept()));
     }

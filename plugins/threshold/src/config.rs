@@ -1,5 +1,6 @@
 //! The table in the configuration file, and what makes sense in it.
 
+use leverframe_sdk::Endpoint;
 use serde::Deserialize;
 
 /// The table in the configuration file; the crate's documentation has the ranges.
@@ -33,5 +34,22 @@ impl Config {
             return Err("fall is 0; write how many failed probes in a row take an endpoint out, such as 3".to_owned());
         }
         Ok(())
+    }
+
+    /// What holds for one endpoint: its labels go first. A label that is no number of its range says nothing.
+    pub(crate) fn of(&self, endpoint: &Endpoint) -> Self {
+        let label = |key: &str| {
+            let labels = endpoint.labels.iter();
+            labels
+                .filter_map(|(name, value)| Some((name.strip_prefix("threshold.")?, value)))
+                .find(|(name, _)| *name == key)
+        };
+        let number = |key: &str| label(key).and_then(|(_, value)| value.parse::<u32>().ok());
+        Self {
+            rise: number("rise").filter(|rise| *rise > 0).unwrap_or(self.rise),
+            fall: number("fall").filter(|fall| *fall > 0).unwrap_or(self.fall),
+            failed_requests: number("failed_requests").unwrap_or(self.failed_requests),
+            retry_after_ms: number("retry_after_ms").map_or(self.retry_after_ms, u64::from),
+        }
     }
 }

@@ -11,6 +11,9 @@
 //! - `retry_after_ms`: milliseconds after which an endpoint of a cluster without probes comes back: from 0; 30,000 by
 //!   default.
 //!
+//! The labels of an endpoint go before these, each as `threshold.` and the key: a container with the Docker label
+//! `leverframe.threshold.fall=1` is out after one failed probe.
+//!
 //! An endpoint is degraded while its last probes failed, but fewer than `fall`. Its score is then the share of `fall`
 //! that is left; 0 when it is out, else 1. Which endpoints are out goes over to the next version.
 
@@ -50,11 +53,12 @@ impl HealthPolicy for Threshold {
         before: Verdict,
     ) -> Verdict {
         let known = self.standings.get(endpoint.id).copied().unwrap_or_default();
-        let now = known.after(window, &self.config);
+        let config = self.config.of(endpoint);
+        let now = known.after(window, &config);
         if now != known {
             self.standings.set(endpoint.id, Some(now).filter(Standing::matters), host.peers());
         }
-        before.worst_of(now.verdict(window, &self.config))
+        before.worst_of(now.verdict(window, &config))
     }
 
     fn export_state(&self) -> Vec<u8> {
@@ -130,6 +134,17 @@ mod tests {
         assert_eq!(trial.judge(1).state, Healthy);
         trial.window(1).consecutive_requests_failed = 2;
         assert_eq!(trial.judge(1).state, Failed, "a new row counts from its start");
+    }
+
+    #[test]
+    fn the_labels_of_an_endpoint_go_first() {
+        let label = |key: &str, value: &str| (format!("threshold.{key}"), value.to_owned());
+        let mut endpoints = candidates(&[("a", 1), ("b", 1)]);
+        endpoints[0].labels = vec![label("fall", "1"), label("rise", "1"), label("failed_requests", "many")];
+        let mut trial = PolicyTrial::<Threshold>::new("{}", endpoints).expect("the configuration is sound");
+        assert_eq!([false, true, false].map(|good| probe(&mut trial, good)), [Failed, Healthy, Failed]);
+        trial.window(2).consecutive_probes_failed = 1;
+        assert_eq!(trial.judge(2).state, Degraded, "the other one has none");
     }
 
     #[test]

@@ -30,7 +30,9 @@ async fn a_registry_in_redis_is_followed_under_load_and_through_its_restart() {
     };
     nodes[..3].iter().for_each(|node| register(&redis, node));
     let lines = format!("[cluster.web.discovery.redis]\nurl = \"{}\"\nresync = \"1s\"\n", redis.url());
-    let process = Setup::new().workers(2).origins(0).endpoints(Vec::new()).cluster_lines(&lines).spawn(&[]).await;
+    let setup = Setup::new().workers(2).origins(0).endpoints(Vec::new()).cluster_lines(&lines);
+    let process = setup.clone().spawn(&[]).await;
+    let other = setup.spawn(&[]).await;
     ready(&process, 3).await;
 
     let plan = Plan { clients: 8, every: Duration::from_millis(10), path: "/" };
@@ -55,6 +57,7 @@ async fn a_registry_in_redis_is_followed_under_load_and_through_its_restart() {
         // Nobody is told: it is found out.
     }
     ready(&process, 5).await;
+    ready(&other, 5).await;
     let samples = load.finish().await;
     let bad: Vec<_> = samples.iter().filter(|sample| sample.seen != Seen::Answer).collect();
     times.sort();

@@ -109,5 +109,7 @@ async fn bad_input_is_refused_with_the_reason_and_nothing_is_written() {
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
     assert_eq!(send(one.address, Method::PUT, "/backends", "").await.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(fetch(one.address, "/nowhere").await.status, StatusCode::NOT_FOUND);
+    let no_text = send(one.address, Method::DELETE, "/backends/%ff", "").await;
+    assert_eq!((no_text.status, &no_text.json()["status"]), (bad, &json!(400)));
     assert_eq!(redis.cli(&["keys", "backend*"]), "");
 }

@@ -82,3 +82,16 @@ async fn one_starts_before_its_redis() {
     redis.start_again(&[]).await;
     one.becomes("leader").await;
 }
+
+/// The lease can be had, and what is to be checked cannot be read.
+#[tokio::test]
+async fn a_registry_that_cannot_be_read_is_asked_less_and_less_often() {
+    let redis = Redis::start().await;
+    redis.cli(&["set", "backends", "no set"]);
+    let one = Orchestrator::start(&redis).await;
+    one.becomes("lost").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (_, said) = one.program.end("TERM").await;
+    let losses = said.matches("the registry is lost").count();
+    assert!((1..12).contains(&losses), "{losses} times within 3 s, with pauses that double");
+}

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
+use std::time::Duration;
 
+use http::Method;
 use leverframe::config::{ContainerTemplate, DockerEngine};
 use leverframe::model::{ClusterName, EndpointName};
 use leverframe::scaling::{DockerDriver, Driver, DriverError, Node};
 
+use super::crew::Crew;
 use super::driver::{Subject, conforms};
-use crate::world::{BUSYBOX, Engine, NETWORK};
+use crate::world::{BUSYBOX, Engine, NETWORK, Setup, eventually, holds, send};
 
 /// Answers `/` with what its environment says, and ends at once when it is told to.
 const SERVES: &str = "mkdir -p /www; echo $GREETING > /www/index.html; trap 'exit 0' TERM; httpd -p 8080 -h /www; \
@@ -110,6 +113,53 @@ async fn each_node_publishes_the_port_that_follows_and_the_lowest_free_one_is_us
     let third = name("web-3");
     driver.start(&third).await.expect("it starts");
     assert_eq!(published(&third).await, of_first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_processes_only_the_next_one_looks_after_the_containers() {
+    let engine = Engine::with_busybox().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let environment = [("LEVERFRAME_STATE", folder.path().to_str().expect("UTF-8"))];
+    let old = Crew(scaled(&engine).spawn(&environment).await);
+    old.settles(1).await;
+    let next = scaled(&engine).at(old.0.address(), old.0.admin()).arguments(&["--take-over"]);
+    let mut next = Crew(next.spawn(&environment).await);
+    let added = send(next.0.admin(), Method::POST, "/add", r#"{"n": 1, "hostnames": ["S2"]}"#).await;
+    assert_eq!(added.status, 200, "{}", added.text());
+    next.settles(2).await;
+    let running = async || engine.docker(&["ps", "--no-trunc", "--format", "{{.ID}} {{.Names}}"]).await;
+    let both = running().await;
+    // To the old one, the second is one that nobody asked for; it looks every half second.
+    holds("both stay", Duration::from_secs(3), || async { running().await == both }).await;
+
+    // Without the next one, the old one goes on from what was asked of that.
+    next.0.signal("KILL");
+    next.0.ended().await;
+    old.settles(2).await;
+    assert_eq!(running().await, both);
+    engine.docker(&["kill", "S2"]).await;
+    eventually("another S2", || async { (running().await.contains("S2")).then_some(()) }).await;
+}
+
+/// One container, and what keeps it up looks often.
+fn scaled(engine: &Engine) -> Setup {
+    let lines = format!(
+        r#"
+[cluster.web.scaling]
+count = 1
+driver = "docker"
+check = {{ path = "/", interval = "500ms" }}
+
+[cluster.web.scaling.docker]
+engine = "{}"
+image = "{BUSYBOX}"
+command = ["sh", "-c", "{SERVES}"]
+network = "{NETWORK}"
+port = 8080
+"#,
+        engine.host()
+    );
+    Setup::new().workers(2).endpoints(Vec::new()).cluster_lines(&lines)
 }
 
 fn template(engine: &Engine) -> ContainerTemplate {

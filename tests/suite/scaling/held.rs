@@ -12,6 +12,9 @@ use crate::world::{Setup, eventually, fetch, holds};
 
 /// What a replacement may take by the settings of `scaled`: a check interval and the delay.
 const BAR: Duration = Duration::from_secs(3);
+/// What it may take when it is first to be found out, by checks that take their time to fail, and what goes has to end
+/// first: twice as long as it does where nothing else is at work, and less than a node has that must be ended by force.
+const FOUND_OUT: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_killed_is_replaced_in_time_and_no_client_notices() {
@@ -43,6 +46,7 @@ async fn a_node_that_answers_its_checks_badly_is_replaced_and_no_client_notices(
     assert_ne!(now["web-2"], before["web-2"]);
     assert_eq!((now["web-1"], now["web-3"]), (before["web-1"], before["web-3"]));
     assert_eq!(crew.events("node-replaced", newest).await.len(), 1);
+    assert!(took < FOUND_OUT, "{took:?}");
     tell(&format!("a managed node that is unhealthy: all of {requests} requests answered; count back after {took:?}"));
 }
 
@@ -57,6 +61,7 @@ async fn a_node_that_hangs_is_replaced_and_no_client_notices() {
     let now = crew.nodes();
     assert_ne!(now["web-2"], before["web-2"]);
     assert_eq!((now["web-1"], now["web-3"]), (before["web-1"], before["web-3"]));
+    assert!(took < FOUND_OUT, "{took:?}");
     tell(&format!("a managed node that hangs: all of {requests} requests answered; count back after {took:?}"));
 }
 
@@ -205,6 +210,40 @@ async fn no_node_outlives_the_proxy() {
             began.elapsed()
         ));
     }
+}
+
+#[tokio::test]
+async fn what_is_under_way_at_the_end_is_answered_first() {
+    let mut crew = Crew::start(scaled(2, ""), 2).await;
+    let (nodes, address) = (crew.nodes(), crew.0.address());
+    let slow = tokio::spawn(async move { fetch(address, "/process?ms=900").await });
+    let is_under_way = || async {
+        let clusters = crew.0.api("/api/clusters").await;
+        clusters["clusters"][0]["endpoints"].as_array()?.iter().any(|node| node["in_flight"] == 1).then_some(())
+    };
+    eventually("the request is at a node", is_under_way).await;
+    crew.0.signal("TERM");
+    assert_eq!(slow.await.expect("it does not panic").status, 200);
+    assert!(crew.0.ended().await.success());
+    all_end(&nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_another_kind_take_over_and_no_client_notices() {
+    let crew = Crew::start(scaled(3, "process = { average_delay = \"1ms\" }"), 3).await;
+    let load = crew.load();
+    let before = crew.nodes();
+    let file = crew.0.path("leverframe.toml");
+    let text = std::fs::read_to_string(&file).expect("the configuration");
+    std::fs::write(&file, text.replace("\"1ms\"", "\"2ms\"")).expect("the configuration");
+    let (_, took) = patiently("only new ones run", || async {
+        let now = crew.nodes();
+        (now.len() == 3 && now.values().all(|id| !before.values().any(|old| old == id))).then_some(())
+    })
+    .await;
+    crew.settles(3).await;
+    let requests = flawless(load).await;
+    tell(&format!("nodes of another kind: in place after {took:?}; all of {requests} requests answered"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

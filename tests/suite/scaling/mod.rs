@@ -6,5 +6,3 @@ mod driver;
 mod held;
 mod process;
 mod small;
-
-pub(crate) use driver::{Subject, conforms};

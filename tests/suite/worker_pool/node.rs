@@ -128,3 +128,15 @@ async fn a_node_that_is_not_attached_does_not_mind_an_empty_input() {
     }
     assert!(!node.has_ended());
 }
+
+/// As in a compose file that passes on what it was not given.
+#[tokio::test]
+async fn a_variable_that_is_empty_counts_as_not_set() {
+    let mut empty = node("web-1");
+    for option in ["NAME", "ATTACHED", "AVERAGE_DELAY", "FAILURE_PERCENT", "STATISTICS", "REGISTER", "ADVERTISE"] {
+        empty.env(format!("LEVERFRAME_NODE_{option}"), "");
+    }
+    empty.env("LEVERFRAME_LOG_FORMAT", "").env("LEVERFRAME_LOG", "");
+    let (_node, address) = started(&mut empty, "web-1").await;
+    assert_eq!(fetch(address, "/heartbeat").await.node(), "web-1");
+}

@@ -79,7 +79,7 @@ async fn read(response: Response) -> (u16, Value, Option<String>) {
 }
 
 async fn post_scale(scalers: &Scalers, body: &'static str) -> (u16, Value, Option<String>) {
-    read(scale(State(scalers.clone()), Bytes::from_static(body.as_bytes())).await.into_response()).await
+    read(scale(State(scalers.clone()), Ok(Bytes::from_static(body.as_bytes()))).await.into_response()).await
 }
 
 fn which(cluster: Option<&str>) -> Result<Asked<Which>, Problem> {
@@ -130,7 +130,7 @@ async fn each_mistake_of_a_count_has_its_status() {
 async fn the_small_api_adds_and_removes_by_name() {
     let scalers = scalers(&["web"]);
     let state = || State(scalers.clone());
-    let body = |text: &'static str| Bytes::from_static(text.as_bytes());
+    let body = |text: &'static str| Ok(Bytes::from_static(text.as_bytes()));
     let (status, answer, _) =
         read(add(state(), which(None), body(r#"{"n": 2, "hostnames": ["S5"]}"#)).await.into_response()).await;
     assert_eq!((status, &answer["status"]), (200, &json!("successful")));
@@ -158,12 +158,12 @@ async fn the_small_api_says_what_is_wrong() {
         (r#"{"hostnames": []}"#, "the body cannot be read: missing field `n`"),
     ] {
         let (status, answer, _) =
-            read(add(state(), which(None), Bytes::from_static(text.as_bytes())).await.into_response()).await;
+            read(add(state(), which(None), Ok(Bytes::from_static(text.as_bytes()))).await.into_response()).await;
         assert_eq!((status, &answer["status"]), (400, &json!("failure")), "{text}");
         assert!(answer["message"].as_str().unwrap().starts_with(message), "{answer}");
         assert_eq!(answer["message"], answer["detail"]);
     }
     let unknown = Bytes::from_static(br#"{"n": 1, "hostnames": ["x"]}"#);
-    let (status, answer, _) = read(rm(state(), which(None), unknown).await.into_response()).await;
+    let (status, answer, _) = read(rm(state(), which(None), Ok(unknown)).await.into_response()).await;
     assert_eq!((status, &answer["message"]), (400, &json!("no node is named `x`")));
 }

@@ -160,7 +160,7 @@ fn redis(
     Ok(RedisSource { url: url?, prefix: file.prefix.clone().unwrap_or_default(), resync: resync? })
 }
 
-/// What is said of a URL does not repeat it: there may be a password in it.
+/// What is said of a URL repeats no part of it: there may be a password in it, also where none should be.
 fn redis_url(text: &str, origin: &Origin, problems: &mut Problems<'_>) -> Result<String, Reported> {
     const FORM: &str = "as in `redis://127.0.0.1:6379` or `redis://USER:PASSWORD@HOST:6379/0`";
     let text = text.trim();
@@ -176,10 +176,10 @@ fn redis_url(text: &str, origin: &Origin, problems: &mut Problems<'_>) -> Result
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     // Without a port it is the usual one.
     if Address::parse(host).is_err() && Address::parse(&format!("{host}:6379")).is_err() {
-        return Err(problems.refuse(origin, format!("`{host}` is no host with a port"), FORM));
+        return Err(problems.refuse(origin, "what stands for the host is no host with a port", FORM));
     }
     if !database.is_empty() && database.parse::<u16>().is_err() {
-        return Err(problems.refuse(origin, format!("the database `{database}` is no number"), FORM));
+        return Err(problems.refuse(origin, "the database is no number", FORM));
     }
     Ok(text.to_owned())
 }

@@ -254,8 +254,8 @@ docker = 7
 11:10: cluster.web.discovery.docker.resync: 1ms is less than 10ms
 13:7: cluster.b.discovery.redis.url: this is no URL that begins with `redis://` (as in `redis://127.0.0.1:6379` or `redis://USER:PASSWORD@HOST:6379/0`)
 14:1: cluster.b.discovery.redis.keys: there is no such setting (known here: url, prefix, resync)
-16:7: cluster.c.discovery.redis.url: `:1` is no host with a port (as in `redis://127.0.0.1:6379` or `redis://USER:PASSWORD@HOST:6379/0`)
-18:7: cluster.d.discovery.redis.url: the database `first` is no number (as in `redis://127.0.0.1:6379` or `redis://USER:PASSWORD@HOST:6379/0`)
+16:7: cluster.c.discovery.redis.url: what stands for the host is no host with a port (as in `redis://127.0.0.1:6379` or `redis://USER:PASSWORD@HOST:6379/0`)
+18:7: cluster.d.discovery.redis.url: the database is no number (as in `redis://127.0.0.1:6379` or `redis://USER:PASSWORD@HOST:6379/0`)
 19:1: cluster.e.discovery.dns.port: is missing (say where they listen: port = 8080)
 20:8: cluster.e.discovery.dns.name: `http://db` is no name in the DNS (a name only, without scheme, port and path)
 21:10: cluster.e.discovery.dns.server: `127.0.0.1` is no address of a DNS server (with its port: `127.0.0.1:53`)

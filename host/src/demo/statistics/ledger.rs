@@ -2,9 +2,11 @@
 //! the recorder's own thread calls it.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use super::tally::Tally;
@@ -17,6 +19,9 @@ const BUSY: Duration = Duration::from_secs(1);
 /// Between two attempts to open the file while others do so, for as long as a transaction is waited for. SQLite does not
 /// wait for a lock by itself where that might never end, as when two make the same file one with a write-ahead log.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// What tells a file from every other: its device, and its number there.
+type Identity = (u64, u64);
 
 /// Why the file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +37,8 @@ pub(super) enum LedgerError {
 /// The open file, and whose row is written.
 pub(super) struct Ledger {
     connection: Connection,
+    /// Which file it is: its name may be another's by now.
+    identity: Option<Identity>,
     worker: EndpointName,
 }
 
@@ -42,10 +49,23 @@ impl Ledger {
         let began = Instant::now();
         loop {
             match prepared(file, &worker) {
-                Ok(connection) => return Ok(Self { connection, worker }),
+                Ok(connection) => return Ok(Self { connection, identity: identity(file), worker }),
                 Err(error) if is_busy(&error) && began.elapsed() < BUSY => std::thread::sleep(PAUSE),
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Whether it is the file of that name. SQLite goes on with one that was deleted, where nobody else sees what it has.
+    pub(super) fn is_at(&self, file: &Path) -> bool {
+        self.identity.is_some() && self.identity == identity(file)
+    }
+
+    /// Closes a file that is not at its name any more. By its name, SQLite would tidy away the log of the one that is.
+    pub(super) fn forsake(self) {
+        let kept = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if let Err(error) = kept {
+            tracing::warn!(node = %self.worker, %error, "a statistics file that was deleted is not let go of cleanly");
         }
     }
 
@@ -69,6 +89,11 @@ impl Ledger {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+fn identity(file: &Path) -> Option<Identity> {
+    let found = file.metadata().ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 fn prepared(file: &Path, worker: &EndpointName) -> Result<Connection, LedgerError> {

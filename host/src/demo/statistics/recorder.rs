@@ -168,10 +168,16 @@ impl Writer {
     }
 
     fn opened(&mut self, file: &Path) -> Result<&mut Ledger, LedgerError> {
-        match self.ledger.take() {
-            Some(open) => Ok(self.ledger.insert(open)),
-            None => Ok(self.ledger.insert(Ledger::open(file, self.worker.clone())?)),
-        }
+        let open = match self.ledger.take() {
+            Some(open) if open.is_at(file) => open,
+            other => {
+                if let Some(gone) = other {
+                    gone.forsake();
+                }
+                Ledger::open(file, self.worker.clone())?
+            }
+        };
+        Ok(self.ledger.insert(open))
     }
 }
 
@@ -214,6 +220,25 @@ mod tests {
         assert!(recorder.sums().await.unwrap_err().contains("unable to open"));
         std::fs::create_dir(missing).unwrap();
         assert_eq!(recorder.sums().await.unwrap()["web-1"].succeeded, 1);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_deleted_is_made_anew_by_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().join("here");
+        std::fs::create_dir(&here).unwrap();
+        let workers = ["web-1", "web-2", "web-3"].map(|name| recorder(name, &here.join("statistics.db")));
+        for round in 1..=3 {
+            for worker in &workers {
+                worker.record(true, TOOK);
+                worker.sums().await.unwrap();
+            }
+            let all: Vec<_> = workers[0].sums().await.unwrap().into_values().map(|sum| sum.total()).collect();
+            assert_eq!(all, [1, 1, 1], "round {round}");
+            // The file and its logs at once.
+            std::fs::rename(&here, folder.path().join(format!("away-{round}"))).unwrap();
+            std::fs::create_dir(&here).unwrap();
+        }
     }
 
     #[tokio::test]

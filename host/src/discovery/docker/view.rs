@@ -11,11 +11,15 @@ use super::container::{Rules, see};
 use crate::config::ContainerLabel;
 use crate::model::Reported;
 
-/// How long an event is believed against the lists. A container that was told to stop gets 10 s by default, then it is
-/// killed; one that still runs after three times that goes on, it has ignored the signal.
-const BELIEVED: Duration = Duration::from_secs(30);
+/// How long a container that was told to stop is believed to do so. It gets 10 s by default, half a minute or a whole one
+/// where requests take their time, and then it is killed; one that still runs after twice that has ignored the signal.
+const STOPS_WITHIN: Duration = Duration::from_secs(120);
+/// How long lists may show one as running that has ended.
+const CLEARED_WITHIN: Duration = Duration::from_secs(30);
 /// SIGINT, SIGQUIT, SIGKILL, SIGTERM: those that end programs by request.
 const ENDING: [&str; 4] = ["2", "3", "9", "15"];
+/// The label of a container that names the number of another signal which has it stop.
+const STOP_SIGNAL: &str = "leverframe.stop_signal";
 
 /// What events said last of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,16 @@ enum Word {
     ToldToStop,
     /// It has ended; lists show it as running until the Engine has cleared up after it.
     Ended,
+}
+
+impl Word {
+    /// How long it is believed against the lists.
+    fn holds(self) -> Duration {
+        match self {
+            Self::ToldToStop => STOPS_WITHIN,
+            Self::Ended => CLEARED_WITHIN,
+        }
+    }
 }
 
 /// What is to be done about an event.
@@ -80,7 +94,9 @@ impl View {
         let is_meant = value.is_some() && (self.label.value.is_none() || self.label.value.as_deref() == value);
         let Some(id) = actor.and_then(|actor| actor.id.as_deref()).filter(|_| is_meant) else { return Next::Nothing };
         match action {
-            "kill" if attribute("signal").is_some_and(|signal| ENDING.contains(&signal)) => {
+            "kill"
+                if attribute("signal").is_some_and(|it| ENDING.contains(&it) || attribute(STOP_SIGNAL) == Some(it)) =>
+            {
                 self.heard.insert(id.to_owned(), (Word::ToldToStop, now));
                 Next::Tell
             }
@@ -112,7 +128,7 @@ impl View {
 
     /// What there is to see now.
     pub(super) fn seen(&mut self, now: Instant) -> Seen {
-        self.heard.retain(|_, (_, at)| now.duration_since(*at) < BELIEVED);
+        self.heard.retain(|_, (word, at)| now.duration_since(*at) < word.holds());
         let mut seen = Seen::default();
         for (id, container) in &self.listed {
             let word = self.heard.get(id).map(|(word, _)| *word);
@@ -199,7 +215,7 @@ mod tests {
         view.replace(vec![container("a", "running")]);
         assert_eq!(states(&mut view, now), []);
         // Its start was missed; in the long run the lists are right.
-        assert_eq!(states(&mut view, now + BELIEVED), [of("a", Reported::Up)]);
+        assert_eq!(states(&mut view, now + CLEARED_WITHIN), [of("a", Reported::Up)]);
     }
 
     #[test]
@@ -215,19 +231,28 @@ mod tests {
     }
 
     #[test]
+    fn an_image_may_have_a_stop_signal_of_its_own() {
+        let now = Instant::now();
+        let mut view = view(&["a"]);
+        assert_eq!(view.hear(&event("kill", "a", &[("signal", "28"), (STOP_SIGNAL, "28")]), now), Next::Tell);
+        assert_eq!(states(&mut view, now), [of("a", Reported::Stopping)]);
+    }
+
+    #[test]
     fn one_that_ignores_the_signal_is_up_again_after_a_while() {
         let now = Instant::now();
         let mut view = view(&["a"]);
         view.hear(&kill("a", "2"), now);
-        assert_eq!(states(&mut view, now + BELIEVED - Duration::from_millis(1)), [of("a", Reported::Stopping)]);
-        assert_eq!(states(&mut view, now + BELIEVED), [of("a", Reported::Up)]);
+        assert_eq!(states(&mut view, now + STOPS_WITHIN - Duration::from_millis(1)), [of("a", Reported::Stopping)]);
+        assert_eq!(states(&mut view, now + STOPS_WITHIN), [of("a", Reported::Up)]);
     }
 
     #[test]
     fn other_signals_and_what_is_done_inside_change_nothing() {
         let now = Instant::now();
         let mut view = view(&["a"]);
-        for event in [kill("a", "1"), kill("a", "10"), event("exec_start: ls", "a", &[]), event("attach", "a", &[])] {
+        let of_another = event("kill", "a", &[("signal", "10"), (STOP_SIGNAL, "28")]);
+        for event in [kill("a", "1"), of_another, event("exec_start: ls", "a", &[]), event("attach", "a", &[])] {
             assert_eq!(view.hear(&event, now), Next::Nothing);
         }
         assert_eq!(states(&mut view, now), [of("a", Reported::Up)]);

@@ -46,6 +46,55 @@ async fn a_dead_node_is_back_after_the_delay() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_makes_way_keeps_its_nodes_until_the_cluster_has_others() {
+    let scene = scene(2, State::default(), None);
+    after(SHORT).await;
+    scene.catalog();
+    let is_closed = || scene.world.state.lock().unwrap().is_closed;
+    let (world, live) = (&scene.world, &scene.live);
+    let others = async {
+        world.state.lock().unwrap().nodes.insert("web-2".to_owned(), false);
+        world.changed.notify_one();
+        after(20 * SECOND).await;
+        assert!(!is_closed());
+        assert_eq!(world.state.lock().unwrap().nodes.get("web-2"), Some(&false), "nothing is started any more");
+        live.update(&[], Instant::now());
+        after(SECOND).await;
+        assert!(!is_closed(), "they finish what they have");
+        live.reap(Instant::now());
+        after(SECOND).await;
+        assert!(is_closed());
+    };
+    tokio::join!(scene.scaler.retire(), others);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_a_cluster_that_is_gone_waits_for_what_is_under_way_and_no_longer() {
+    let scene = scene(2, State::default(), None);
+    after(SHORT).await;
+    scene.catalog();
+    let is_closed = || scene.world.state.lock().unwrap().is_closed;
+    let request = scene.live.roster().members()[0].begin();
+    let over = async {
+        after(20 * SECOND).await;
+        assert!(!is_closed());
+        drop(request);
+        after(SECOND).await;
+        assert!(is_closed(), "the cluster still has its members");
+    };
+    tokio::join!(scene.scaler.finish(), over);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_does_not_wait_for_others_for_ever() {
+    let scene = scene(2, State::default(), None);
+    after(SHORT).await;
+    scene.catalog();
+    scene.scaler.retire().await;
+    assert!(scene.world.state.lock().unwrap().is_closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unsound_node_is_replaced_unless_it_recovers() {
     let scene = scene(3, State::default(), None);
     after(SHORT).await;
