@@ -11,6 +11,9 @@ use serde_json::Value;
 use crate::programs::tell;
 use crate::world::{Load, Plan, Process, Redis, Seen, Setup, eventually};
 
+/// How long all goes on before something happens, and after it.
+const CALM: Duration = Duration::from_secs(1);
+
 /// From a message to the change of the routing.
 const BAR: Duration = Duration::from_millis(100);
 
@@ -37,6 +40,7 @@ async fn a_registry_in_redis_is_followed_under_load_and_through_its_restart() {
 
     let plan = Plan { clients: 8, every: Duration::from_millis(10), path: "/" };
     let load = Load::start(process.address(), plan);
+    tokio::time::sleep(CALM).await;
     let mut times = Vec::new();
     for node in &nodes[3..] {
         let told = SystemTime::now();
@@ -51,13 +55,16 @@ async fn a_registry_in_redis_is_followed_under_load_and_through_its_restart() {
         times.push(until(&process, node, "state", told).await);
     }
     ready(&process, 2).await;
-    redis.restart().await;
+    redis.stop().await;
+    tokio::time::sleep(CALM).await;
+    redis.start_again(&[]).await;
     for node in &nodes[2..5] {
         redis.cli(&["hset", &format!("backend:{}", node.name()), "status", "UP"]);
         // Nobody is told: it is found out.
     }
     ready(&process, 5).await;
     ready(&other, 5).await;
+    tokio::time::sleep(CALM).await;
     let samples = load.finish().await;
     let bad: Vec<_> = samples.iter().filter(|sample| sample.seen != Seen::Answer).collect();
     times.sort();
