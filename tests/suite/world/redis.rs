@@ -64,12 +64,6 @@ impl Redis {
         assert!(self.open(settings).await, "redis-server does not start again on port {}", self.port);
     }
 
-    /// Ends it and starts it with what it had.
-    pub(crate) async fn restart(&mut self) {
-        self.stop().await;
-        self.start_again(&[]).await;
-    }
-
     /// Sends it a signal by its name: one that is stopped (`STOP`) keeps its connections and says nothing.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.server.as_ref().expect("it runs").id();
