@@ -1,5 +1,8 @@
 //! Commands from other web pages are refused: a page that an operator has open somewhere must not be able to change
-//! anything here. Browsers say where a request comes from; programs such as curl do not, and need not.
+//! anything here. Browsers say where a request comes from; programs such as curl do not, and need not. A page that had its
+//! own name lead here would look like one of ours: so from a browser only an address is taken for us, or `localhost`.
+
+use std::net::IpAddr;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
@@ -18,11 +21,19 @@ pub(crate) async fn check(request: Request, next: Next) -> Response {
 
 fn is_foreign(headers: &HeaderMap) -> bool {
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let is_borrowed = text(header::HOST).is_none_or(|host| !is_address(host));
     match (headers.get("sec-fetch-site"), text(header::ORIGIN), text(header::HOST)) {
-        (Some(site), _, _) => site != "same-origin" && site != "none",
-        (None, Some(origin), host) => origin.split_once("://").map(|(_, authority)| authority) != host,
+        (Some(site), _, _) => is_borrowed || site != "same-origin" && site != "none",
+        (None, Some(origin), host) => is_borrowed || origin.split_once("://").map(|(_, authority)| authority) != host,
         (None, None, _) => false,
     }
+}
+
+/// Whether a `Host` is one that nobody can have lead elsewhere.
+fn is_address(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    bare == "localhost" || bare.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
@@ -44,6 +55,9 @@ mod tests {
             vec![host, ("origin", "http://127.0.0.1:9900")],
             vec![host, ("sec-fetch-site", "same-origin")],
             vec![host, ("sec-fetch-site", "none")],
+            vec![("host", "localhost:9900"), ("origin", "http://localhost:9900")],
+            vec![("host", "[::1]:9900"), ("sec-fetch-site", "same-origin")],
+            vec![("host", "proxy.example:9900")],
         ] {
             assert!(!is_foreign(&headers(&own)), "{own:?}");
         }
@@ -58,6 +72,10 @@ mod tests {
             vec![host, ("origin", "http://127.0.0.1:8080")],
             vec![host, ("sec-fetch-site", "cross-site")],
             vec![host, ("sec-fetch-site", "same-site"), ("origin", "http://127.0.0.1:9900")],
+            // Its own name leads here now.
+            vec![("host", "evil.example:9900"), ("origin", "http://evil.example:9900")],
+            vec![("host", "evil.example:9900"), ("sec-fetch-site", "same-origin")],
+            vec![("sec-fetch-site", "same-origin")],
         ] {
             assert!(is_foreign(&headers(&foreign)), "{foreign:?}");
         }
