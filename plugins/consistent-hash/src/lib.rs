@@ -3,7 +3,7 @@
 //! Configuration, all of it optional:
 //!
 //! - `key`: what a request is known by; see [`KeySource`]. By default the client's address.
-//! - `hash`: what puts requests and endpoints on the ring, `"polynomial"` or `"mixed"`; see [`Hash`]. `"polynomial"` by
+//! - `hash`: what puts requests and endpoints on the ring, `"polynomial"` or `"mixed"`; see [`enum@Hash`]. `"polynomial"` by
 //!   default.
 //! - `slots`: the slots of the ring, 1 to 65,536; by default 512, and 65,536 when mixed.
 //! - `virtual_nodes`: the nodes of each endpoint on the ring; by default 9, and 150 when mixed.
