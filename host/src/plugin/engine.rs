@@ -84,7 +84,10 @@ fn pooling() -> PoolingAllocationConfig {
     pooling
 }
 
+/// Opens a cache in a folder of its own: wasmtime takes the folder of a cache to be its, and clears away from time to time
+/// whatever else it finds in it.
 fn open_cache(folder: &Path) -> wasmtime::Result<Cache> {
+    let folder = &folder.join("compiled");
     let mut config = CacheConfig::new();
     config.with_directory(folder);
     Cache::new(config)
@@ -99,4 +102,23 @@ fn tick(engine: Engine) -> std::io::Result<mpsc::Sender<()>> {
         }
     })?;
     Ok(sender)
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::component::Component;
+
+    use super::*;
+
+    #[test]
+    fn what_else_is_in_the_folder_of_the_cache_is_not_the_caches() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mine"), "").unwrap();
+        let engine = PluginEngine::new(Some(folder.path())).unwrap();
+        Component::new(engine.inner(), wat::parse_str("(component)").unwrap()).unwrap();
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["compiled", "mine"]);
+    }
 }
