@@ -1,5 +1,6 @@
 //! `GET /api/clusters`: each cluster, who chooses in it, and its endpoints with their figures.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use axum::Json;
@@ -20,7 +21,9 @@ pub(super) async fn clusters(State(shared): State<Shared>) -> Json<Value> {
     let sightings = shared.directory.sightings();
     let clusters = served.clusters.iter().map(|(name, live)| {
         let roster = live.roster();
-        let checks = served.keepers.get(name).map(|keeper| keeper.readings()).unwrap_or_default();
+        let readings = served.keepers.get(name).map(|keeper| keeper.readings()).unwrap_or_default();
+        let readings: BTreeMap<_, _> = readings.iter().map(|reading| (&reading.endpoint, reading)).collect();
+        let checked = |member: &Member| readings.get(&member.endpoint().spec.name).copied();
         let policies = served.config.clusters.get(name).map(|cluster| cluster.health.policies.iter().map(policy));
         json!({
             "name": name.as_str(),
@@ -28,7 +31,7 @@ pub(super) async fn clusters(State(shared): State<Shared>) -> Json<Value> {
             "policies": policies.map(Iterator::collect::<Vec<_>>),
             "ready": roster.ready().len(),
             "panic": roster.panics(),
-            "endpoints": roster.members().iter().map(|member| endpoint(member, &checks, now)).collect::<Vec<_>>(),
+            "endpoints": roster.members().iter().map(|member| endpoint(member, checked(member), now)).collect::<Vec<_>>(),
             "sources": sightings.get(name).map(|seen| seen.iter().map(source).collect::<Vec<_>>()),
         })
     });
@@ -68,9 +71,8 @@ fn last_check(last: &LastCheck) -> Value {
 }
 
 /// An endpoint as the API shows it.
-pub(super) fn endpoint(member: &Member, checks: &[CheckReading], now: Instant) -> Value {
+pub(super) fn endpoint(member: &Member, checked: Option<&CheckReading>, now: Instant) -> Value {
     let (spec, load, standing) = (&member.endpoint().spec, member.load(now), member.standing());
-    let checked = checks.iter().find(|reading| reading.endpoint == spec.name);
     json!({
         "id": member.id().0,
         "name": spec.name.as_str(),

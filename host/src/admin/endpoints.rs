@@ -44,12 +44,12 @@ pub(super) async fn command(
     let keeper = served.keepers.get(live.name());
     // One that is put back need not wait for the next round to be checked.
     keeper.inspect(|keeper| keeper.look());
-    let checks = keeper.map(|keeper| keeper.readings()).unwrap_or_default();
+    let readings = keeper.map(|keeper| keeper.readings()).unwrap_or_default();
     let roster = live.roster();
     let member = roster.get(member.id()).ok_or_else(gone)?;
-    Ok(Json(
-        json!({ "cluster": live.name().as_str(), "endpoint": clusters::endpoint(member, &checks, Instant::now()) }),
-    ))
+    let checked = readings.iter().find(|reading| reading.endpoint == member.endpoint().spec.name);
+    let endpoint = clusters::endpoint(member, checked, Instant::now());
+    Ok(Json(json!({ "cluster": live.name().as_str(), "endpoint": endpoint })))
 }
 
 /// What can be done to an endpoint.

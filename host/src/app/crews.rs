@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use http::Method;
 use http::uri::PathAndQuery;
 use tokio::sync::watch;
 
 use super::ward::Ward;
 use crate::config::{CheckKind, Config, DriverSpec, HttpCheck, Scaling};
 use crate::health::checker;
-use crate::model::{Address, ClusterName, Events, StatusSet};
+use crate::model::{Address, ClusterName, Events};
 use crate::scaling::{DockerDriver, Driver, Driving, Probe, ProcessDriver, Scaler, Setup};
 
 /// The scalers of all clusters that have one.
@@ -118,9 +117,7 @@ impl Crews {
     fn scaler(&self, settings: &Scaling, ward: &Ward, state: Option<&Path>) -> Scaler {
         let cluster = ward.live.name();
         let driver: Arc<dyn Driver> = match &settings.driver {
-            DriverSpec::Process(template) => {
-                Arc::new(ProcessDriver::with_program(self.program.clone(), template.clone()))
-            }
+            DriverSpec::Process(template) => Arc::new(ProcessDriver::new(self.program.clone(), template.clone())),
             DriverSpec::Docker(template) => Arc::new(DockerDriver::new(cluster.clone(), template.clone())),
         };
         Scaler::start(Setup {
@@ -139,14 +136,7 @@ struct Asking;
 
 impl Probe for Asking {
     fn probe<'a>(&'a self, at: &'a Address, path: &'a PathAndQuery) -> Driving<'a, Result<(), String>> {
-        let check = HttpCheck {
-            method: Method::GET,
-            path: path.clone(),
-            host: None,
-            expect: StatusSet::of(&[(200, 299)]),
-            body_contains: None,
-        };
-        let checker = checker(&CheckKind::Http(check));
+        let checker = checker(&CheckKind::Http(HttpCheck::get(path.clone())));
         Box::pin(async move { checker.check(at).await.map_err(|error| error.to_string()) })
     }
 }

@@ -118,6 +118,7 @@ impl Fleet {
             }
         }
         self.offer(&listeners, &sockets, admin.as_ref()).await;
+        let opened: Vec<ListenerName> = sockets.keys().cloned().collect();
         let updates = updates(self.workers.len(), &config, &wards, (&listeners, sockets), seats);
         let applied = self.workers.iter().zip(updates).map(|(worker, update)| worker.apply(update));
         for applied in join_all(applied).await {
@@ -127,6 +128,10 @@ impl Fleet {
                 }),
                 Err(gone) => tracing::error!(%gone, "a worker did not take the configuration"),
             }
+        }
+        // Only now can clients connect.
+        for (name, bound) in opened.iter().filter_map(|name| listeners.get_key_value(name)) {
+            tracing::info!(listener = name.as_str(), address = %bound.address, "listening");
         }
         change.commit(assignments, judging(&config, &wards));
         self.listeners = listeners;
@@ -285,7 +290,6 @@ impl Fleet {
                     let opened = self.ports.open(address, self.workers.len()).await.map_err(failed)?;
                     let at = opened.iter().flatten().next().and_then(|socket| socket.local_addr().ok());
                     let at = at.unwrap_or(address);
-                    tracing::info!(listener = name.as_str(), address = %at, "listening");
                     sockets.insert(name.clone(), opened);
                     Bound { wanted: address, address: at, open: self.ports.connections() }
                 }

@@ -1,13 +1,14 @@
 //! The roster: the members of a cluster at one moment, and who of them may be chosen. Pure: the next roster is computed
 //! from the last one and what changed. Who keeps name and address keeps id and figures; ids are never used again.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::member::Member;
 use super::ready::{choose, weights};
 use super::standing::Standing;
-use crate::model::{Endpoint, EndpointId, EndpointName, EndpointSpec, PanicRule};
+use crate::model::{Address, Endpoint, EndpointId, EndpointName, EndpointSpec, PanicRule};
 
 /// The members, ordered by id.
 #[derive(Debug, Default)]
@@ -66,12 +67,15 @@ impl Roster {
         newcomer: impl Fn(&EndpointSpec) -> Standing,
         now: Instant,
     ) -> Vec<Arc<Member>> {
-        let staying = self.members.iter().map(|member| match specs.iter().find(|spec| is_of(member, spec)) {
+        // Of several with one identity the first counts: it is the last to be put in.
+        let named: BTreeMap<_, _> = specs.iter().rev().map(|spec| (identity(spec), spec)).collect();
+        let known: BTreeSet<_> = self.members.iter().map(|member| identity(&member.endpoint().spec)).collect();
+        let staying = self.members.iter().map(|member| match named.get(&identity(&member.endpoint().spec)) {
             Some(spec) => staying(member, spec),
             None if member.standing().leaving => Arc::clone(member),
             None => Arc::new(member.standing_as(Standing { leaving: true, ..member.standing().clone() })),
         });
-        let new = specs.iter().filter(|spec| !self.members.iter().any(|member| is_of(member, spec)));
+        let new = specs.iter().filter(|spec| !known.contains(&identity(spec)));
         let joining = (self.next_id..)
             .map(EndpointId)
             .zip(new)
@@ -128,9 +132,9 @@ fn staying(member: &Arc<Member>, spec: &EndpointSpec) -> Arc<Member> {
     Arc::new(member.described(spec.clone()).standing_as(standing))
 }
 
-fn is_of(member: &Member, spec: &EndpointSpec) -> bool {
-    let known = &member.endpoint().spec;
-    known.name == spec.name && known.address == spec.address
+/// What makes an endpoint the same one in the next catalog.
+fn identity(spec: &EndpointSpec) -> (&EndpointName, &Address) {
+    (&spec.name, &spec.address)
 }
 
 fn alike(

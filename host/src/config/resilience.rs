@@ -78,6 +78,14 @@ pub struct HttpCheck {
     pub body_contains: Option<String>,
 }
 
+impl HttpCheck {
+    /// A `GET` of a path, which is to be answered with a status of 200 to 299.
+    pub fn get(path: http::uri::PathAndQuery) -> Self {
+        let expect = StatusSet::of(&[(200, 299)]);
+        Self { method: http::Method::GET, path, host: None, expect, body_contains: None }
+    }
+}
+
 /// When the circuit of an endpoint opens, and how it closes again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Circuit {

@@ -18,14 +18,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::model::{Address, EndpointName};
+use crate::model::{Address, Backoff, EndpointName};
 
 /// Between two entries that are made anew.
 const PERIOD: Duration = Duration::from_secs(30);
-/// The pause after the first failure; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest one.
-const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// How long one answer may take: an orchestrator checks the node before it gives it.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How long taking back the entry may hold up the end of the node.
@@ -138,7 +134,7 @@ impl Drop for Registration {
 /// Enters the node until it works, and then again and again. Tells of each outage once.
 async fn keep(entry: Entry, mut stopped: watch::Receiver<bool>) {
     let Entry { orchestrator, id, .. } = &entry;
-    let (mut pause, mut was_entered) = (FIRST_PAUSE, None);
+    let (mut backoff, mut was_entered) = (Backoff::default(), None);
     while !*stopped.borrow() {
         let done = tokio::time::timeout(ANSWER_LIMIT, entry.enter()).await.unwrap_or(Err(RegistrationError::Late));
         match &done {
@@ -149,8 +145,13 @@ async fn keep(entry: Entry, mut stopped: watch::Receiver<bool>) {
             _ => {}
         }
         was_entered = Some(done.is_ok());
-        let wait = if done.is_ok() { PERIOD } else { pause };
-        pause = if done.is_ok() { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
+        let wait = match done {
+            Ok(_) => {
+                backoff = Backoff::default();
+                PERIOD
+            }
+            Err(_) => backoff.pause(Duration::ZERO, 1.0),
+        };
         tokio::select! {
             _ = stopped.changed() => {}
             () = tokio::time::sleep(wait) => {}

@@ -10,10 +10,9 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::backoff::Backoff;
 use super::directory::SourceKind;
 use super::source::{Seen, Sight, Source, SourceError};
-use crate::model::ClusterName;
+use crate::model::{Backoff, ClusterName};
 
 /// A moment by both clocks: one to show, one to measure with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

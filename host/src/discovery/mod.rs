@@ -1,7 +1,6 @@
 //! Where endpoints come from. Every source says what it sees of one cluster; the directory follows them all, keeps the last
 //! good set of one that lost sight, and merges what they say into the catalog.
 
-mod backoff;
 mod directory;
 mod dns;
 pub mod docker;
@@ -13,7 +12,6 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use backoff::Backoff;
 pub use directory::{Directory, Prepared, SourceKey, SourceKind, Wanted, Wish, source_of};
 pub use follower::{Lost, Moment, Sighting};
 pub use source::{Following, Seen, Sight, Skipped, Source, SourceError};

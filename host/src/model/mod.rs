@@ -1,6 +1,7 @@
 //! The vocabulary: the words that all other folders speak. Plain values; no I/O, no async, no serde, and no import from
 //! any other folder.
 
+mod backoff;
 mod catalog;
 mod endpoint;
 mod event;
@@ -12,6 +13,7 @@ mod plugin;
 mod request;
 mod status;
 
+pub use backoff::Backoff;
 pub use catalog::Catalog;
 pub use endpoint::{Address, AddressError, Endpoint, EndpointId, EndpointSpec, Labels, Reported, Weight};
 pub use event::{Change, Event, Events, NodeChange};

@@ -11,9 +11,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::plan::{Plan, Thresholds};
 use super::round::Checks;
+use crate::discovery::SourceError;
 use crate::discovery::redis::{Backend, Checked, Hold, Registry, RegistryAt};
-use crate::discovery::{Backoff, SourceError};
 use crate::health::CheckError;
+use crate::model::Backoff;
 
 /// How long nobody checks after the holder was killed. Long enough for a holder to miss one extension.
 const TERM: Duration = Duration::from_secs(6);

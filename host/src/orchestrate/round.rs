@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use http::Method;
 use http::uri::PathAndQuery;
 use tokio::time::timeout;
 
 use crate::config::{CheckKind, HttpCheck};
 use crate::discovery::redis::Backend;
 use crate::health::{CheckError, Checker, checker};
-use crate::model::{Address, StatusSet};
+use crate::model::Address;
 
 /// Checks under way at a time: each holds a descriptor, of which a process has 1024 most often.
 const MOST_AT_ONCE: usize = 256;
@@ -27,9 +26,7 @@ pub(super) struct Checks {
 impl Checks {
     /// By a `GET` of this path, which is to be answered within that time with a status of 200 to 299.
     pub(super) fn new(path: PathAndQuery, patience: Duration) -> Self {
-        let expect = StatusSet::of(&[(200, 299)]);
-        let check = HttpCheck { method: Method::GET, path, host: None, expect, body_contains: None };
-        Self { checker: checker(&CheckKind::Http(check)), patience }
+        Self { checker: checker(&CheckKind::Http(HttpCheck::get(path))), patience }
     }
 
     /// Asks one.

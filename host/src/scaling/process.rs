@@ -2,7 +2,6 @@
 //! closed, which the system does for a parent that is gone, however it went.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -57,16 +56,8 @@ enum Told {
 }
 
 impl ProcessDriver {
-    /// Makes nodes of the program that runs.
-    ///
-    /// # Errors
-    /// When the system does not say where that is.
-    pub fn new(template: ProcessTemplate) -> io::Result<Self> {
-        Ok(Self::with_program(std::env::current_exe()?, template))
-    }
-
-    /// Makes nodes of another program that takes the same options.
-    pub fn with_program(program: PathBuf, template: ProcessTemplate) -> Self {
+    /// Makes nodes of a program: this one, or another that takes the same options.
+    pub fn new(program: PathBuf, template: ProcessTemplate) -> Self {
         Self { program, template, slots: Mutex::default(), changed: Arc::default() }
     }
 

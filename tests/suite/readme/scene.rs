@@ -21,7 +21,8 @@ const ADMIN: &str = "127.0.0.1:9900";
 /// What may stand at the beginning of a line that is typed as it is.
 const PLAIN: [&str; 6] = ["cargo build ", "cargo test", "cp ", "curl ", "for i in $(seq ", "rm plugins/"];
 
-/// What needs a Docker Engine: `containers` types it, on an engine of its own.
+/// What needs a Docker Engine: `containers` does it, on an engine of its own. Here it is only seen to that the compose file
+/// says the same, that Compose can read that file, and that the builder is there.
 const WITH_DOCKER: [&str; 3] = ["config/container/build", "export DOCKER_GID=", "docker-compose up "];
 
 /// Where the README has its orchestrator, and the example that scales.
@@ -82,7 +83,7 @@ impl Scene {
                 let help = format!("{line} --help");
                 self.run(Command::new("bash").args(["-c", &help]).current_dir(root()), line, place)
             }
-            (line, _) if WITH_DOCKER.iter().any(|known| line.starts_with(known)) => {}
+            (line, _) if WITH_DOCKER.iter().any(|known| line.starts_with(known)) => self.read_compose(line, place),
             ("tests/walkthrough", _) => {
                 let mut command = clean("bash");
                 command.args(["-c", line]).current_dir(root()).env("LEVERFRAME", env!("CARGO_BIN_EXE_leverframe"));
@@ -219,6 +220,16 @@ impl Scene {
             // The strategy that was just dropped in decides, and not the host in its place.
             assert_eq!(self.output.matches("\"node\"").count(), 20, "{place}: {}", self.output);
         }
+    }
+
+    fn read_compose(&mut self, line: &str, place: &str) {
+        let compose = std::fs::read_to_string(root().join("docker-compose.yml")).expect("the compose file");
+        assert!(
+            compose.lines().any(|said| said == format!("#   {line}")),
+            "{place}: not in docker-compose.yml: {line}"
+        );
+        let check = "docker-compose config --quiet && config/container/build --help";
+        self.run(clean("bash").args(["-c", check]).current_dir(root()), line, place);
     }
 
     fn run(&mut self, command: &mut Command, line: &str, place: &str) {

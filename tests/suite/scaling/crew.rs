@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::world::{Load, Plan, Process, Reply, Sample, Seen, Setup, eventually, send};
+use crate::world::{Load, Plan, Process, Reply, Setup, eventually, send};
 
 /// A steady stream of requests, light enough to leave the machine to what it is about.
 const STEADY: Plan = Plan { clients: 8, every: Duration::from_millis(20), path: "/" };
@@ -106,15 +106,6 @@ impl Crew {
     pub(super) fn load(&self) -> Load {
         Load::start(self.0.address(), STEADY)
     }
-}
-
-/// Ends the load; not one of its requests may have failed. Returns how many there were.
-pub(super) async fn flawless(load: Load) -> usize {
-    let samples: Vec<Sample> = load.finish().await;
-    let bad: Vec<_> = samples.iter().filter(|sample| sample.seen != Seen::Answer).collect();
-    assert!(bad.is_empty(), "{} of {} requests failed: {bad:?}", bad.len(), samples.len());
-    assert!(!samples.is_empty());
-    samples.len()
 }
 
 /// As `eventually`, for what has pauses of its own. Returns how long it took, too.

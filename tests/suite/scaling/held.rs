@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::crew::{Crew, all_end, flawless, patiently, scaled, signal};
+use super::crew::{Crew, all_end, patiently, scaled, signal};
 use crate::programs::tell;
 use crate::world::{Setup, eventually, fetch, holds};
 
@@ -29,7 +29,7 @@ async fn a_node_that_is_killed_is_replaced_in_time_and_no_client_notices() {
         assert_eq!(crew.events("node-ended", newest).await[0]["endpoint"], name);
         times.push(took);
     }
-    let requests = flawless(load).await;
+    let requests = load.flawless().await;
     tell(&format!("kill -9 of a managed node: all of {requests} requests answered; count back after {times:?}"));
     assert!(times.iter().all(|took| *took < BAR), "{times:?}");
 }
@@ -41,7 +41,7 @@ async fn a_node_that_answers_its_checks_badly_is_replaced_and_no_client_notices(
     let (before, newest) = (crew.nodes(), crew.newest().await);
     fetch(crew.address("web-2").await, "/toggle-health").await;
     let took = replaced(&crew, "web-2", newest).await;
-    let requests = flawless(load).await;
+    let requests = load.flawless().await;
     let now = crew.nodes();
     assert_ne!(now["web-2"], before["web-2"]);
     assert_eq!((now["web-1"], now["web-3"]), (before["web-1"], before["web-3"]));
@@ -57,7 +57,7 @@ async fn a_node_that_hangs_is_replaced_and_no_client_notices() {
     let (before, newest) = (crew.nodes(), crew.newest().await);
     signal(before["web-2"], "STOP");
     let took = replaced(&crew, "web-2", newest).await;
-    let requests = flawless(load).await;
+    let requests = load.flawless().await;
     let now = crew.nodes();
     assert_ne!(now["web-2"], before["web-2"]);
     assert_eq!((now["web-1"], now["web-3"]), (before["web-1"], before["web-3"]));
@@ -101,7 +101,7 @@ async fn the_count_goes_up_and_down_under_load() {
     .await;
     crew.settles(2).await;
     let down = began.elapsed();
-    let requests = flawless(load).await;
+    let requests = load.flawless().await;
     assert_eq!(crew.nodes().into_keys().collect::<Vec<_>>(), ["web-1", "web-2"]);
     tell(&format!("scaled under {requests} requests, all answered: 3 to 7 in {up:?}, 7 to 2 in {down:?}"));
 }
@@ -242,7 +242,7 @@ async fn nodes_of_another_kind_take_over_and_no_client_notices() {
     })
     .await;
     crew.settles(3).await;
-    let requests = flawless(load).await;
+    let requests = load.flawless().await;
     tell(&format!("nodes of another kind: in place after {took:?}; all of {requests} requests answered"));
 }
 
@@ -271,7 +271,7 @@ port = 8080
             && status["nodes"].as_array().is_none_or(Vec::is_empty)
     })
     .await;
-    flawless(load).await;
+    load.flawless().await;
     let warnings = crew.0.log().iter().filter(|line| line.to_string().contains("cannot be listed")).count();
     assert_eq!(warnings, 1, "{:#?}", crew.0.log());
     assert_eq!(crew.events("node-start-failed", 0).await.len(), 0);
@@ -300,7 +300,7 @@ async fn nodes_that_cannot_start_are_tried_with_pauses_and_take_nothing_down() {
     drop(taken);
     patiently("the node runs", || async { (crew.status().await["nodes"][0]["state"] == "running").then_some(()) })
         .await;
-    let requests = flawless(load).await;
+    let requests = load.flawless().await;
     let pauses = (pauses, began.elapsed());
     tell(&format!(
         "a node that could not start: tries after {:?}, there after {:?}; {requests} requests",

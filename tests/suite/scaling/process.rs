@@ -18,7 +18,7 @@ impl Subject for Processes {
     type Driver = ProcessDriver;
 
     fn driver(&self) -> ProcessDriver {
-        ProcessDriver::with_program(self.program.clone(), self.template.clone())
+        ProcessDriver::new(self.program.clone(), self.template.clone())
     }
 
     fn adopts(&self) -> bool {

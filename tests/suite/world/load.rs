@@ -73,6 +73,15 @@ impl Load {
         requests.sort_by_key(|request| request.sent);
         requests
     }
+
+    /// The same, where not one of them may have failed. Returns how many there were.
+    pub(crate) async fn flawless(self) -> usize {
+        let samples = self.finish().await;
+        let bad: Vec<_> = samples.iter().filter(|sample| sample.seen != Seen::Answer).collect();
+        assert!(bad.is_empty(), "{} of {} requests failed: {bad:#?}", bad.len(), samples.len());
+        assert!(!samples.is_empty());
+        samples.len()
+    }
 }
 
 async fn client(at: SocketAddr, plan: Plan, first: Duration, stop: Arc<AtomicBool>) -> Vec<Sample> {

@@ -85,6 +85,12 @@ impl Process {
         fetch(self.admin, path).await.json()
     }
 
+    /// Waits until so many endpoints of its first cluster take part in the traffic.
+    pub(crate) async fn ready(&self, wanted: usize) {
+        let look = || async { (self.api("/api/clusters").await["clusters"][0]["ready"] == wanted).then_some(()) };
+        eventually(&format!("{wanted} are ready"), look).await;
+    }
+
     /// All metrics of this moment.
     pub(crate) async fn metrics(&self) -> Metrics {
         Metrics::read(self.admin).await

@@ -56,7 +56,7 @@ async fn nodes_get_the_lowest_free_ports_and_their_options() {
         statistics: Some("some where/stats.db".into()),
     };
     let program = program(folder.path(), NODE);
-    let driver = ProcessDriver::with_program(program.clone(), template);
+    let driver = ProcessDriver::new(program.clone(), template);
     let (a, b) = (name("a"), name("b"));
     let port = async |name| driver.start(name).await.unwrap().address.unwrap().port();
     assert_eq!((port(&a).await, port(&b).await), (base, base + 1));
@@ -75,7 +75,7 @@ async fn no_node_outlives_its_driver() {
     let folder = tempfile::tempdir().unwrap();
     let base_port = NonZeroU16::new(base_port());
     let template = ProcessTemplate { base_port, ..ProcessTemplate::default() };
-    let driver = ProcessDriver::with_program(program(folder.path(), NODE), template);
+    let driver = ProcessDriver::new(program(folder.path(), NODE), template);
     driver.start(&name("a")).await.unwrap();
     assert!(is_running(folder.path()));
     drop(driver);
@@ -98,11 +98,11 @@ fn is_running(folder: &Path) -> bool {
 #[tokio::test]
 async fn a_start_that_comes_to_nothing_says_why_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let driver = ProcessDriver::with_program(program(folder.path(), "exit 3"), ProcessTemplate::default());
+    let driver = ProcessDriver::new(program(folder.path(), "exit 3"), ProcessTemplate::default());
     let Err(DriverError::Start(why)) = driver.start(&name("a")).await else { panic!("it started") };
     assert!(why.contains("exit status: 3"), "{why}");
     assert_eq!(driver.list().await, Ok(Vec::new()));
-    let nowhere = ProcessDriver::with_program(folder.path().join("nothing"), ProcessTemplate::default());
+    let nowhere = ProcessDriver::new(folder.path().join("nothing"), ProcessTemplate::default());
     let Err(DriverError::Start(why)) = nowhere.start(&name("a")).await else { panic!("it started") };
     assert!(why.contains("nothing: "), "{why}");
 }
@@ -113,7 +113,7 @@ async fn a_node_that_ends_is_noticed() {
     let script = NODE.replace("read -r _", "exec sleep 0.1");
     let base_port = NonZeroU16::new(base_port());
     let template = ProcessTemplate { base_port, ..ProcessTemplate::default() };
-    let driver = ProcessDriver::with_program(program(folder.path(), &script), template);
+    let driver = ProcessDriver::new(program(folder.path(), &script), template);
     driver.start(&name("a")).await.unwrap();
     driver.changed().notified().await;
     let nodes = driver.list().await.unwrap();

@@ -10,7 +10,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The pauses between the attempts at one thing.
 #[derive(Debug)]
-pub(crate) struct Backoff(Duration);
+pub struct Backoff(Duration);
 
 impl Default for Backoff {
     fn default() -> Self {
@@ -21,7 +21,7 @@ impl Default for Backoff {
 impl Backoff {
     /// The next pause, after an attempt that worked for so long: at least half of its length, the rest by `chance` from
     /// 0 to 1, so that many Leverframes that lost one source do not come back to it all at once.
-    pub(crate) fn pause(&mut self, worked: Duration, chance: f64) -> Duration {
+    pub fn pause(&mut self, worked: Duration, chance: f64) -> Duration {
         let pause = if worked >= LONGEST_PAUSE { FIRST_PAUSE } else { self.0 };
         self.0 = (pause * 2).min(LONGEST_PAUSE);
         pause.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
