@@ -1,7 +1,9 @@
 //! The composition root: the one place that knows everyone. It starts the workers, the plugins, the watchers and the
 //! admin API, and ends them in the reverse order so that nothing is lost.
 
+pub(crate) mod checking;
 mod crews;
+mod entries;
 mod fleet;
 mod ports;
 mod sources;

@@ -16,6 +16,8 @@
 //! | [`plugin`] | components: checked, compiled, tried out, seated, swapped, taken back; the only place that names wasmtime |
 //! | [`scaling`] | the number of a cluster's nodes, held by drivers: processes, containers |
 //! | [`proxy`] | the data path: listeners, connection pools, forwarding, errors as answers |
+//! | [`sql`] | one SQL entry over many databases: statements routed, planned, split over the nodes and merged |
+//! | [`sql`] | one entry over many databases: parse, route, plan, fan out, merge; its backends |
 //! | [`observe`] | metrics and logs: reads, never decides |
 //! | [`admin`] | the admin API over the snapshots and commands of the others |
 //! | [`orchestrate`] | the control plane: checks the backends of a registry in Redis, and takes registrations |
@@ -36,6 +38,14 @@
 //! and checks the answer: only a candidate that was not tried yet passes. Where the strategy traps, stalls or lies, the
 //! selector drops it and answers by its own round robin; the [`plugin::Supervisor`] hears of it and seats another
 //! instance after a while, or the version before when that one keeps failing.
+//!
+//! # How a statement finds its databases
+//!
+//! A route may lead to a [`sql`] entry in place of a cluster. The worker collects the request's body and hands it to the
+//! control runtime, where the statement is parsed, routed by the keys that its predicates leave, and planned: a text for
+//! each node, cut from the client's own, and a final stage. The host concatenates and merges rows and never evaluates an
+//! expression; that is left to the nodes, and to an engine of their dialect that is given their rows. The answer goes back
+//! to the worker piece by piece, as fast as the client takes it.
 //!
 //! # How an endpoint is found
 //!
@@ -75,3 +85,4 @@ pub mod plugin;
 pub mod proxy;
 pub mod routing;
 pub mod scaling;
+pub mod sql;

@@ -44,10 +44,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("sql", &["model", "config", "cluster", "circuit", "routing"]),
     // `discovery`, since a container is read in one way, whoever made it.
     ("scaling", &["model", "config", "discovery", "cluster"]),
-    ("observe", &["model", "config", "discovery", "cluster", "routing", "plugin", "proxy", "health", "circuit"]),
+    ("observe", &["model", "config", "discovery", "cluster", "routing", "plugin", "proxy", "sql", "health", "circuit"]),
     ("admin", ALL_BUT_ROOT),
     ("orchestrate", &["model", "config", "discovery", "health", "admin"]),
-    ("demo", &["model", "config"]),
+    // `sql`, since a demo node is a database behind the very protocol that the SQL entry speaks to its nodes.
+    ("demo", &["model", "config", "sql"]),
     // The composition root knows everyone.
     ("app", EVERYTHING),
     ("cli", EVERYTHING),

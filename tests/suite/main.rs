@@ -22,6 +22,7 @@ mod orchestrate;
 mod programs;
 mod readme;
 mod scaling;
+mod sql;
 mod steering;
 mod swap;
 mod under_load;

@@ -12,6 +12,7 @@ mod plugins;
 mod problem;
 mod scaling;
 mod server;
+mod sql;
 mod strategy;
 
 pub(crate) use origin::check as check_origin;

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::sync::{oneshot, watch};
 
-use super::{clusters, endpoints, events, health, metrics, origin, plugins, problem, scaling, strategy};
+use super::{clusters, endpoints, events, health, metrics, origin, plugins, problem, scaling, sql, strategy};
 use crate::config::ReloadStatus;
 use crate::discovery::Directory;
 use crate::model::ClusterName;
@@ -124,6 +124,7 @@ fn routes(shared: Shared) -> Router {
         .route("/api/events", get(events::events))
         .route("/api/events/stream", get(events::stream))
         .route("/api/plugins", get(plugins::plugins))
+        .route("/api/sql", get(sql::entries))
         .route("/strategy", post(strategy::switch))
         .merge(scaling::routes(&shared))
         .fallback(problem::no_such_path)

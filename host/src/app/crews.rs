@@ -11,8 +11,8 @@ use http::uri::PathAndQuery;
 use tokio::sync::watch;
 
 use super::ward::Ward;
-use crate::config::{CheckKind, Config, DriverSpec, HttpCheck, Scaling};
-use crate::health::checker;
+use crate::config::{Config, DriverSpec, HttpCheck, Scaling};
+use crate::health::http_checker;
 use crate::model::{Address, ClusterName, Events};
 use crate::scaling::{DockerDriver, Driver, Driving, Probe, ProcessDriver, Scaler, Setup};
 
@@ -136,7 +136,7 @@ struct Asking;
 
 impl Probe for Asking {
     fn probe<'a>(&'a self, at: &'a Address, path: &'a PathAndQuery) -> Driving<'a, Result<(), String>> {
-        let checker = checker(&CheckKind::Http(HttpCheck::get(path.clone())));
+        let checker = http_checker(HttpCheck::get(path.clone()));
         Box::pin(async move { checker.check(at).await.map_err(|error| error.to_string()) })
     }
 }

@@ -8,8 +8,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::crews::Crews;
+use super::entries::Entries;
 use super::ports::Ports;
 use super::sources;
 use super::ward::{Tell, Ward};
@@ -32,6 +34,7 @@ pub(super) struct Fleet {
     wards: BTreeMap<ClusterName, Ward>,
     /// Every cluster that was, so that one that comes back does not use an endpoint's id again.
     gone: BTreeMap<ClusterName, Arc<LiveCluster>>,
+    entries: Entries,
     crews: Crews,
     tell: Tell,
     publish: watch::Sender<Arc<Served>>,
@@ -84,6 +87,7 @@ impl Fleet {
             listeners: BTreeMap::new(),
             wards: BTreeMap::new(),
             gone: BTreeMap::new(),
+            entries: Entries::default(),
             crews,
             tell,
             publish,
@@ -119,16 +123,10 @@ impl Fleet {
         }
         self.offer(&listeners, &sockets, admin.as_ref()).await;
         let opened: Vec<ListenerName> = sockets.keys().cloned().collect();
-        let updates = updates(self.workers.len(), &config, &wards, (&listeners, sockets), seats);
-        let applied = self.workers.iter().zip(updates).map(|(worker, update)| worker.apply(update));
-        for applied in join_all(applied).await {
-            match applied {
-                Ok(applied) => applied.failed.iter().for_each(|(listener, error)| {
-                    tracing::error!(listener = listener.as_str(), %error, "a worker cannot use its socket");
-                }),
-                Err(gone) => tracing::error!(%gone, "a worker did not take the configuration"),
-            }
-        }
+        self.entries.follow(&config, &wards);
+        let mut updates = updates(self.workers.len(), &config, &wards, (&listeners, sockets), seats);
+        updates.iter_mut().for_each(|update| update.services = self.entries.services());
+        self.replace_worlds(updates).await;
         // Only now can clients connect.
         for (name, bound) in opened.iter().filter_map(|name| listeners.get_key_value(name)) {
             tracing::info!(listener = name.as_str(), address = %bound.address, "listening");
@@ -144,7 +142,8 @@ impl Fleet {
         let address = self.admin_address;
         let clusters = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.live))).collect();
         let keepers = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.keeper))).collect();
-        self.publish.send_replace(Arc::new(Served { config, clusters, keepers, listeners, admin: address }));
+        let sql = self.entries.served();
+        self.publish.send_replace(Arc::new(Served { config, clusters, keepers, sql, listeners, admin: address }));
         self.ports.relieve();
         // Only now, so that it never answers from what is not served yet.
         if let Some(bound) = admin {
@@ -156,15 +155,31 @@ impl Fleet {
         Ok(())
     }
 
+    /// Hands each worker its world, and waits until each serves from it.
+    async fn replace_worlds(&self, updates: Vec<WorldUpdate>) {
+        let applied = self.workers.iter().zip(updates).map(|(worker, update)| worker.apply(update));
+        for applied in join_all(applied).await {
+            match applied {
+                Ok(applied) => applied.failed.iter().for_each(|(listener, error)| {
+                    tracing::error!(listener = listener.as_str(), %error, "a worker cannot use its socket");
+                }),
+                Err(gone) => tracing::error!(%gone, "a worker did not take the configuration"),
+            }
+        }
+    }
+
     /// Ends the workers, giving each request under way its time.
     pub(super) async fn stop(&mut self) {
         let limit = self.publish.borrow().config.shutdown_timeout;
+        let until = Instant::now() + limit;
         self.admin.draining.store(true, Relaxed);
         // Operators ask the process that goes on; where there is none, this one says how it ends.
         self.attend().await;
         // Workers that close their sockets must be the last of this process that hold them.
         self.ports.give_up(|_| true).await;
         join_all(self.workers.drain(..).map(|worker| worker.shutdown(limit))).await;
+        // Clients have had their answers or are gone; what is being made lasting for them goes on by itself.
+        self.entries.settle(until).await;
         self.crews.stop().await;
         if let Some(server) = self.admin_server.take() {
             server.stop();
@@ -358,6 +373,7 @@ fn updates(
                     Some(ListenerUpdate { config: Arc::clone(config), routes: Arc::clone(routes), open, sockets })
                 })
                 .collect(),
+            ..WorldUpdate::default()
         })
         .collect();
     updates.reverse();

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::checking;
 use crate::circuit::Circuits;
 use crate::cluster::{CapacityLimits, LiveCluster};
 use crate::config;
@@ -51,7 +52,7 @@ impl Ward {
         let panel = Arc::new(Panel::new(name(), tell.lost.clone(), tell.events.clone()));
         let breakers = Arc::new(CircuitsOf { circuits: Arc::clone(&circuits), following: Mutex::new(()) });
         let watched = Watched { live: Arc::clone(&live), panel: Arc::clone(&panel), breakers: breakers.clone() };
-        let keeper = Arc::new(Keeper::start(watched, &config.health));
+        let keeper = Arc::new(Keeper::start(watched, checking::sql_checkers(), &config.health));
         let follower = Follower { live: Arc::clone(&live), breakers, keeper: Arc::clone(&keeper), catalog };
         let following = Arc::new(Following::start(follower));
         Self { live, circuits, panel, keeper, shared: Arc::new(ClusterShared::within(files)), following }

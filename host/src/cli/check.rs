@@ -1,9 +1,9 @@
 //! `check`: tells whether a configuration would serve, without serving. Loads the plugins that it uses as `run` would, asks
-//! each source of endpoints, and tries to reach each endpoint.
+//! each source of endpoints, tries to reach each endpoint, and looks at the tables of each SQL entry.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use futures_util::{StreamExt, stream};
@@ -11,11 +11,16 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::say;
+use crate::app::checking::backend;
+use crate::circuit::Circuits;
+use crate::cluster::LiveCluster;
 use crate::config::{Cluster, Config, Overrides, SourceSpec, load};
 use crate::discovery::{Directory, SourceKey, Wanted, Wish, source_of};
-use crate::model::{Catalog, ClusterName, EndpointSpec};
+use crate::model::{Catalog, ClusterName, EndpointSpec, Events};
 use crate::plugin::{Folder, PluginEngine, SeatError, Supervisor};
 use crate::routing::Seats;
+use crate::sql::inspect::inspect;
+use crate::sql::layout::layout;
 
 /// Endpoints that are tried at a time: a registry may have thousands, and each that is away takes the whole timeout.
 const AT_ONCE: usize = 64;
@@ -26,7 +31,10 @@ pub(super) async fn run(path: &Path, overrides: &Overrides) -> anyhow::Result<()
         (counted(config.listeners.len(), "listener"), counted(config.clusters.len(), "cluster"));
     say(&format!("{}: {listeners}, {clusters}", path.display()));
     let (blind, catalog) = check_sources(&config).await;
-    let wrong = check_plugins(&config).await? + blind + check_endpoints(&config, &catalog).await;
+    let wrong = check_plugins(&config).await?
+        + blind
+        + check_endpoints(&config, &catalog).await
+        + check_sql(&config, &catalog).await;
     match wrong {
         0 => Ok(()),
         1 => bail!("1 thing is wrong"),
@@ -134,10 +142,48 @@ async fn check_endpoints(config: &Config, catalog: &Catalog) -> usize {
 }
 
 async fn reach(endpoint: &EndpointSpec, within: Duration) -> Result<(), String> {
+    if let Some(path) = endpoint.address.file_path() {
+        let found = tokio::fs::metadata(path).await.map_err(|error| error.to_string())?;
+        return if found.is_file() { Ok(()) } else { Err("is no file".to_owned()) };
+    }
     let address = (endpoint.address.host(), endpoint.address.port());
     match timeout(within, TcpStream::connect(address)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {within:?}")),
     }
+}
+
+/// Tells of each SQL entry where its rows are, and whether the nodes have the tables; returns how many things are wrong.
+async fn check_sql(config: &Config, catalog: &Catalog) -> usize {
+    let mut wrong = 0;
+    for (name, entry) in &config.sql {
+        let live = LiveCluster::new(entry.cluster.clone(), Events::nowhere());
+        live.update(catalog.endpoints(&entry.cluster).unwrap_or_default(), Instant::now());
+        let circuits = Circuits::new(entry.cluster.clone(), None, Events::nowhere());
+        let laid_out = match layout(entry, &live.roster(), &circuits) {
+            Ok(laid_out) => laid_out,
+            Err(error) => {
+                wrong += 1;
+                say(&format!("  sql {name}: {error}"));
+                continue;
+            }
+        };
+        for table in &laid_out.tables {
+            let key = table.key.as_ref().map(|key| format!(" of {key}")).unwrap_or_default();
+            let held = table.shards.iter().map(|(shard, held)| format!("; {shard}: {held}")).collect::<String>();
+            say(&format!("  sql {name}: {} by {}{key}{held}", table.table, table.way));
+        }
+        let connect = config.clusters.get(&entry.cluster).map_or(entry.limits.timeout, |it| it.timeouts.connect);
+        let backend = backend(&entry.backend, 1, connect);
+        let found = inspect(entry, &laid_out, backend.as_ref(), entry.limits.timeout).await;
+        if found.is_empty() {
+            say(&format!("  sql {name}: {} as it should be", counted(laid_out.shards.len(), "shard")));
+        }
+        for finding in &found {
+            say(&format!("  sql {name}: {}: {}", finding.who, finding.what));
+        }
+        wrong += found.len();
+    }
+    wrong
 }

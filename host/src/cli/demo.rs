@@ -10,7 +10,7 @@ use super::run::{Stop, until_stopped};
 use super::say;
 use crate::app::App;
 use crate::config::Overrides;
-use crate::demo::{ADMIN_ADDRESS, NODES, Node, PROXY_ADDRESS, Plan, welcome};
+use crate::demo::{ADMIN_ADDRESS, NODES, Node, NodeSettings, PROXY_ADDRESS, Plan, node_database, welcome};
 use crate::model::EndpointName;
 
 /// Where plugins are dropped: in the folder that the demo was started from.
@@ -48,7 +48,9 @@ async fn start_nodes() -> anyhow::Result<Vec<Node>> {
     let mut nodes = Vec::with_capacity(NODES);
     for number in 1..=NODES {
         let name = EndpointName::new(&format!("node-{number}"))?;
-        nodes.push(Node::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), name).await?);
+        let settings = NodeSettings::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), name);
+        let database = Some(node_database(number));
+        nodes.push(Node::start_with(NodeSettings { database, ..settings }).await?);
     }
     Ok(nodes)
 }

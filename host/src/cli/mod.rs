@@ -123,7 +123,7 @@ fn without_empty(command: clap::Command, read: &dyn Fn(&OsStr) -> Option<OsStrin
 }
 
 fn serve(command: Command) -> anyhow::Result<()> {
-    let overrides = Overrides::from_environment(|name| std::env::var_os(name));
+    let overrides = Overrides::from_environment(|name| std::env::var_os(name)).with_passwords(std::env::vars_os());
     control_runtime()?.block_on(async {
         match command {
             Command::Run { file, take_over } => run::run(file.config, take_over, overrides).await,

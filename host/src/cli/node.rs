@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 
 use super::run::Stop;
 use super::say;
-use crate::config::duration;
-use crate::demo::{Node, NodeSettings, Orchestrator, Registration, Work};
+use crate::config::{TOTAL_RECORDS_VARIABLE, duration};
+use crate::demo::{DatabaseSettings, Node, NodeSettings, Orchestrator, Part, Registration, Users, Work};
 use crate::model::{Address, EndpointName};
 
 /// What it is told on the command line, or by the environment.
@@ -42,6 +42,16 @@ pub(super) struct Options {
     /// The SQLite file of the statistics, made when it is not there, and shared by all nodes that have the same.
     #[arg(long, value_name = "FILE", env = "LEVERFRAME_NODE_STATISTICS")]
     statistics: Option<PathBuf>,
+    /// The SQLite file that `POST /query` is answered from, made when it is not there. Without it and without `--users` the node
+    /// knows no SQL.
+    #[arg(long, value_name = "FILE", env = "LEVERFRAME_NODE_DATABASE")]
+    database: Option<PathBuf>,
+    /// Which part of the generated table `users` it has, such as 1/3; 1/1 for all. In memory where there is no file.
+    #[arg(long, value_name = "PART/PARTS", env = "LEVERFRAME_NODE_USERS")]
+    users: Option<Part>,
+    /// How many users there are on all nodes.
+    #[arg(long, value_name = "COUNT", default_value_t = Users::USUAL_TOTAL, env = TOTAL_RECORDS_VARIABLE)]
+    total_records: u64,
     /// The orchestrator to register with, as http://host:port.
     #[arg(long, value_name = "URL", env = "LEVERFRAME_NODE_REGISTER")]
     register: Option<Orchestrator>,
@@ -61,11 +71,15 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     let host = std::env::var("HOSTNAME").ok();
     let name = options.name.unwrap_or_else(|| default_name(options.address, host));
     let name = EndpointName::new(&name).with_context(|| format!("`{name}`"))?;
+    let total = options.total_records;
+    let users = options.users.map(|part| Users { total, part });
+    let has_database = users.is_some() || options.database.is_some();
     let node = Node::start_with(NodeSettings {
         address: options.address,
         name,
         work: Work { average_delay: options.average_delay, failure_percent: options.failure_percent },
         statistics: options.statistics,
+        database: has_database.then_some(DatabaseSettings { file: options.database, users }),
     });
     let node = node.await.with_context(|| options.address.to_string())?;
     say(&format!("node {} listening on {}", node.name(), node.address()));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::resilience::{Capacity, Circuit, FailureRatio, Failures, Health, Hedge, Retry, RetryBudget};
 use super::settings::{BodyRate, Limits, PluginLimits, Pool, Timeouts};
+use super::sql::SqlLimits;
 use crate::model::{PanicRule, StatusSet};
 
 /// Where operators connect: this machine only, since the admin API changes things and asks nobody who they are.
@@ -32,6 +33,9 @@ pub(super) const CHECK_JITTER_PERCENT: u8 = 10;
 
 /// Success, or a redirection, which is what many answer at `/` (HAProxy and Kubernetes have the same).
 pub(super) const CHECK_EXPECT: &[(u16, u16)] = &[(200, 399)];
+
+/// What every database answers, whatever is in it.
+pub(super) const CHECK_STATEMENT: &str = "SELECT 1";
 
 /// What a gateway answers for an endpoint that is not there or not ready. 500 and 501 come of the request as often.
 const GATEWAY_ERRORS: &[(u16, u16)] = &[(502, 504)];
@@ -251,6 +255,28 @@ impl Default for PluginLimits {
             table_elements: 10_000,
             state_bytes: 1 << 20,
             file_bytes: 16 << 20,
+        }
+    }
+}
+
+impl Default for SqlLimits {
+    /// 30 s are what a response may take otherwise, too, and 5 minutes what a report may. 16 connections keep the cores of
+    /// a usual server busy, and six hosts of this kind within the 100 that PostgreSQL takes. 64 KiB hold any statement
+    /// that a person wrote. 300,000 rows of 64 MiB are gathered in about a second; an answer that is larger than 256 MiB
+    /// is one to stream.
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            max_timeout: Duration::from_secs(300),
+            connections: 16,
+            body_bytes: 1 << 20,
+            statement_bytes: 64 << 10,
+            gather_rows: 300_000,
+            gather_bytes: 64 << 20,
+            answer_bytes: 256 << 20,
+            max_shards: None,
+            forbid_scatter: false,
+            cached_plans: 1024,
         }
     }
 }

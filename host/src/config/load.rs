@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::compile::{Surroundings, compile};
+use super::compile::compile;
 use super::error::ConfigErrors;
 use super::overrides::Overrides;
 use super::read::read;
@@ -18,7 +18,7 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Config, ConfigErrors> 
 pub fn parse(text: &str, origin: &Path, overrides: &Overrides) -> Result<Config, ConfigErrors> {
     let (file, mut problems) = read(text);
     let folder = origin.parent().unwrap_or(Path::new(""));
-    let compiled = file.map(|file| compile(file, Surroundings { folder, overrides }, &mut problems));
+    let compiled = file.map(|file| compile(file, (folder, overrides), &mut problems));
     match compiled {
         Some(Ok(config)) if problems.is_empty() => Ok(config),
         _ => Err(ConfigErrors::new(origin, problems.into_errors())),

@@ -23,6 +23,7 @@ mod reload;
 mod resilience;
 mod settings;
 mod sources;
+mod sql;
 mod units;
 
 #[cfg(test)]
@@ -33,19 +34,23 @@ pub use load::{load, parse};
 pub use overrides::{
     ADDRESS_VARIABLE, ADMIN_ADDRESS_VARIABLE, BACKEND_LABEL_VARIABLE, BACKEND_NETWORK_VARIABLE, CONFIG_VARIABLE,
     DEFAULT_FILE, DOCKER_DISCOVERY_VARIABLE, DOCKER_HOST_VARIABLE, Overrides, PLUGINS_VARIABLE, PORT_VARIABLE,
-    REDIS_URL_VARIABLE, STATE_VARIABLE, WORKERS_VARIABLE,
+    REDIS_URL_VARIABLE, STATE_VARIABLE, TOTAL_RECORDS_VARIABLE, WORKERS_VARIABLE,
 };
 pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader, is_change};
 pub use resilience::{
     Capacity, Check, CheckKind, Circuit, FailureRatio, Failures, Health, Hedge, HttpCheck, PolicySpec, Retry,
-    RetryBudget,
+    RetryBudget, SqlCheck,
 };
 pub use settings::{
     Admin, BodyRate, Cluster, Config, HostMatch, Limits, Listener, PathMatch, PluginLimits, Plugins, Pool, RequestRate,
-    Route, RouteMatch, StrategySpec, Timeouts,
+    Route, RouteMatch, RouteTarget, StrategySpec, Timeouts,
 };
 pub use sources::{
     ContainerLabel, ContainerTemplate, DnsQuery, DnsSource, DockerEngine, DockerSource, DriverSpec, ProcessTemplate,
     RedisSource, Scaling, SourceSpec,
+};
+pub use sql::{
+    BackendSpec, CollationSpec, DatabaseSpec, HoldingSpec, KeySpec, KeyValue, PartitionSpec, PartitionedSpec,
+    PlacementSpec, RangeError, RangeSpec, Secret, SplitSpec, SqlEntry, SqlLimits, TableSpec, TopologySpec,
 };
 pub use units::duration;

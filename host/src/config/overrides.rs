@@ -1,8 +1,11 @@
 //! What the environment says over the file: read once, by the caller, and passed on as a value. A mistake in it names the
 //! variable.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+use super::sql::Secret;
 
 /// Names the configuration file.
 pub const CONFIG_VARIABLE: &str = "LEVERFRAME_CONFIG";
@@ -29,6 +32,11 @@ pub const BACKEND_NETWORK_VARIABLE: &str = "BACKEND_NETWORK";
 pub const DOCKER_HOST_VARIABLE: &str = "DOCKER_HOST";
 /// The Redis where the file names none.
 pub const REDIS_URL_VARIABLE: &str = "REDIS_URL";
+
+/// How many records are divided by every SQL entry whose topology is `split`.
+pub const TOTAL_RECORDS_VARIABLE: &str = "TOTAL_RECORDS";
+/// What stands before and after the name of a SQL entry in the variable of its password: `LEVERFRAME_SQL_ORDERS_PASSWORD`.
+const SQL_PASSWORD_VARIABLE: (&str, &str) = ("LEVERFRAME_SQL_", "_PASSWORD");
 
 /// The configuration file when none is named.
 pub const DEFAULT_FILE: &str = "leverframe.toml";
@@ -58,6 +66,10 @@ pub struct Overrides {
     pub docker_host: Option<String>,
     /// [`REDIS_URL_VARIABLE`].
     pub redis_url: Option<String>,
+    /// [`TOTAL_RECORDS_VARIABLE`].
+    pub total_records: Option<String>,
+    /// The passwords of SQL entries, by the names of their variables.
+    pub sql_passwords: BTreeMap<String, Secret>,
     /// Where compiled plugins are kept unless the file says otherwise; none keeps nothing.
     pub cache: Option<PathBuf>,
 }
@@ -83,7 +95,33 @@ impl Overrides {
             backend_network: text(BACKEND_NETWORK_VARIABLE),
             docker_host: text(DOCKER_HOST_VARIABLE),
             redis_url: text(REDIS_URL_VARIABLE),
+            total_records: text(TOTAL_RECORDS_VARIABLE),
+            sql_passwords: BTreeMap::new(),
             cache: caches.as_deref().map(|caches| caches.join(Path::new("leverframe"))),
         }
     }
+
+    /// Takes the passwords of SQL entries, too: the names of their variables are not known before the file is, so all
+    /// variables are looked through (`std::env::vars_os()` in the program).
+    #[must_use]
+    pub fn with_passwords(mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let (before, after) = SQL_PASSWORD_VARIABLE;
+        let of_entry = |name: &str| name.starts_with(before) && name.ends_with(after);
+        let passwords = variables.into_iter().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| of_entry(name))?;
+            // One that is no UTF-8 is kept as near as it can be: the server then refuses it.
+            Some((name, value.to_string_lossy().into_owned()))
+        });
+        self.sql_passwords
+            .extend(passwords.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, Secret::new(value))));
+        self
+    }
+}
+
+/// The variable of a SQL entry's password: in upper case, with `_` for what a variable's name does not hold.
+pub(super) fn sql_password_variable(entry: &str) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = entry.chars().map(fits).collect();
+    let (before, after) = SQL_PASSWORD_VARIABLE;
+    format!("{before}{name}{after}")
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::sql::BackendSpec;
 use crate::model::{Address, Failure, PanicRule, PluginName, StatusSet};
 
 /// How the health of a cluster's endpoints is watched and judged.
@@ -61,6 +62,17 @@ pub enum CheckKind {
     Tcp,
     /// An HTTP request.
     Http(HttpCheck),
+    /// A statement of SQL.
+    Sql(SqlCheck),
+}
+
+/// A SQL check: sound is who answers the statement, whatever the answer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlCheck {
+    /// What is asked, and who asks: those of the entry that the cluster stands behind.
+    pub backend: BackendSpec,
+    /// The statement.
+    pub statement: String,
 }
 
 /// An HTTP check.

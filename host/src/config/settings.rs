@@ -11,7 +11,8 @@ use http::{HeaderName, HeaderValue};
 
 use super::resilience::{Capacity, Circuit, Failures, Health, Retry};
 use super::sources::{Scaling, SourceSpec};
-use crate::model::{ClusterName, EndpointSpec, ListenerName, PluginName};
+use super::sql::SqlEntry;
+use crate::model::{ClusterName, EndpointSpec, ListenerName, PluginName, SqlName};
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +23,10 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Where clients connect; their names and addresses are distinct.
     pub listeners: Vec<Listener>,
-    /// What requests are sent to. Every route names one of these.
+    /// What requests are sent to. Every route names one of these, or a SQL entry.
     pub clusters: BTreeMap<ClusterName, Cluster>,
+    /// Databases that stand for many. Every one names one of the clusters.
+    pub sql: BTreeMap<SqlName, SqlEntry>,
     /// The plugin folder and the limits that plugins live under.
     pub plugins: Plugins,
     /// Where operators connect.
@@ -86,13 +89,22 @@ pub struct BodyRate {
     pub grace: Duration,
 }
 
-/// Sends the requests that match to a cluster.
+/// Sends the requests that match somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Which requests.
     pub matches: RouteMatch,
     /// Where to.
-    pub cluster: ClusterName,
+    pub target: RouteTarget,
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteTarget {
+    /// To a cluster: an endpoint of it answers.
+    Cluster(ClusterName),
+    /// To a SQL entry: the request holds a statement.
+    Sql(SqlName),
 }
 
 /// What a request must look like. An exact host goes before a wildcard, a longer wildcard before a shorter one; then an

@@ -7,6 +7,7 @@ mod resilience;
 mod routes;
 mod scaling;
 mod sources;
+mod sql;
 mod values;
 
 use std::path::Path;

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::sql::{DatabaseSettings, Part, Users};
 use crate::model::EndpointName;
 
 /// How many nodes the demo starts.
@@ -12,6 +13,11 @@ pub const NODES: usize = 5;
 pub const PROXY_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// Where the demo's operators connect.
 pub const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
+
+/// The database of one of the demo's nodes, counted from 1: its part of the people, in memory.
+pub fn node_database(number: usize) -> DatabaseSettings {
+    DatabaseSettings { file: None, users: part(number, NODES) }
+}
 
 /// What the demo consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +31,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The configuration file of the demo: one listener, one cluster of all nodes, round robin, a check of each node, and
-    /// the drop-in folder that is the default.
+    /// The configuration file of the demo: one listener, one cluster of all nodes, round robin, a check of each node, one SQL
+    /// entry over their databases, and the drop-in folder that is the default.
     pub fn to_toml(&self) -> String {
-        let mut nodes = String::new();
-        for (name, address) in &self.nodes {
+        let (mut nodes, mut ranges) = (String::new(), String::new());
+        for (index, (name, address)) in self.nodes.iter().enumerate() {
             // Writing to a string cannot fail.
             let _ = writeln!(nodes, "    {{ name = \"{name}\", address = \"{address}\" }},");
+            let _ = writeln!(ranges, "{name} = \"{}\"", range(index + 1, self.nodes.len()));
         }
         format!(
             r#"# The configuration of `leverframe demo`.
@@ -39,6 +46,10 @@ impl Plan {
 [[listener]]
 name = "demo"
 address = "{proxy}"
+
+[[listener.route]]
+path_prefix = "/query"
+sql = "demo"
 
 [[listener.route]]
 path_prefix = "/"
@@ -55,6 +66,16 @@ path = "/health"
 interval = "1s"
 timeout = "500ms"
 
+# Each node has a part of the people; `POST /query` asks all of them as one table.
+[sql.demo]
+cluster = "demo"
+backend = "http"
+
+[sql.demo.table.users]
+key = "id"
+
+[sql.demo.table.users.ranges]
+{ranges}
 [admin]
 address = "{admin}"
 "#,
@@ -62,6 +83,20 @@ address = "{admin}"
             admin = self.admin,
         )
     }
+}
+
+/// The ids of a node's people, as a range without end where others may still come.
+fn range(number: usize, nodes: usize) -> String {
+    let Some(Users { total, part }) = part(number, nodes) else { return String::new() };
+    let (first, last) = part.range(total);
+    let from = if number == 1 { String::new() } else { first.to_string() };
+    let to = if number == nodes { String::new() } else { (last + 1).to_string() };
+    format!("{from}..{to}")
+}
+
+fn part(number: usize, nodes: usize) -> Option<Users> {
+    let part = Part::new(u64::try_from(number).ok()?, u64::try_from(nodes).ok()?)?;
+    Some(Users { total: Users::USUAL_TOTAL, part })
 }
 
 #[cfg(test)]
@@ -85,5 +120,8 @@ mod tests {
         let cluster = config.clusters.values().next().unwrap();
         assert_eq!(cluster.endpoints.len(), NODES);
         assert_eq!(cluster.strategy.plugin.as_str(), "round-robin");
+        assert_eq!(config.sql.len(), 1);
+        let ranges: Vec<_> = (1..=5).map(|number| range(number, 5)).collect();
+        assert_eq!(ranges, ["..2001", "2001..4001", "4001..6001", "6001..8001", "8001.."]);
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::fault::{Fault, Spell, is_hit};
 use super::query::millis;
 use super::settings::Work;
+use super::sql::SqlService;
 use crate::model::EndpointName;
 
 /// How long `/process` takes when the query does not say.
@@ -31,14 +32,16 @@ pub(super) enum Reply {
     Never,
     /// The statistics of all workers.
     Statistics,
+    /// What the node's database says.
+    Sql,
 }
 
 impl Reply {
-    /// Whether the client got what it asked for.
+    /// Whether the client got what it asked for. Of SQL only its answer tells.
     pub(super) fn is_success(&self) -> bool {
         match self {
             Self::Json(status, _) => status.is_success(),
-            Self::Echo | Self::Statistics => true,
+            Self::Echo | Self::Statistics | Self::Sql => true,
             Self::Cut | Self::Never => false,
         }
     }
@@ -70,6 +73,8 @@ pub(super) struct Handler {
     worked: AtomicU64,
     healthy: AtomicBool,
     spell: watch::Sender<Spell>,
+    /// Whether there is a database to ask.
+    has_sql: bool,
 }
 
 impl Handler {
@@ -83,7 +88,13 @@ impl Handler {
             worked: AtomicU64::new(0),
             healthy: AtomicBool::new(true),
             spell: watch::Sender::new(Spell::NONE),
+            has_sql: false,
         }
+    }
+
+    /// The same with a database to ask, or without.
+    pub(super) fn with_sql(self, has_sql: bool) -> Self {
+        Self { has_sql, ..self }
     }
 
     /// What is wrong with the node, as it changes.
@@ -139,6 +150,7 @@ impl Handler {
                 Reply::Json(status, json!({ "node": self.name.as_str(), "error": "it was told to fail" })).into()
             }
             (_, Some(Fault::Reset)) => Reply::Cut.into(),
+            (path, _) if self.has_sql && SqlService::has(path) => Reply::Sql.into(),
             ("/api/v1/hello", _) => {
                 self.worked(Duration::ZERO, |_| json!({ "message": format!("hello from container: {}", self.name) }))
             }
@@ -282,6 +294,20 @@ mod tests {
     fn the_delay_is_bounded() {
         for (query, expected) in [("", 100), ("ms=5", 5), ("a=b&ms=7", 7), ("ms=soon", 100), ("ms=999999999", 10_000)] {
             assert_eq!(delay(query), Duration::from_millis(expected), "{query:?}");
+        }
+    }
+
+    #[test]
+    fn sql_is_for_the_database_where_there_is_one_unless_the_node_is_to_fail() {
+        let handler = handler().with_sql(true);
+        for path in ["/query", "/shape", "/transactions", "/transactions/1/commit"] {
+            assert_eq!(get(&handler, path, None), counted(Reply::Sql.into()));
+            assert_ne!(get(&self::handler(), path, None).reply, Reply::Sql);
+        }
+        assert_ne!(get(&handler, "/queries", None).reply, Reply::Sql);
+        for (fault, reply) in [("kind=reset", Reply::Cut), ("kind=hang", Reply::Never)] {
+            get(&handler, "/fault", Some(fault));
+            assert_eq!(get(&handler, "/query", None).reply, reply);
         }
     }
 

@@ -11,11 +11,13 @@ mod node;
 mod query;
 mod registration;
 mod settings;
+mod sql;
 mod statistics;
 mod welcome;
 
-pub use config::{ADMIN_ADDRESS, NODES, PROXY_ADDRESS, Plan};
+pub use config::{ADMIN_ADDRESS, NODES, PROXY_ADDRESS, Plan, node_database};
 pub use node::Node;
 pub use registration::{Orchestrator, OrchestratorError, Registration};
 pub use settings::{NodeSettings, Work};
+pub use sql::{DatabaseSettings, Part, PartError, Users};
 pub use welcome::welcome;

@@ -26,6 +26,7 @@ use tokio::time::Sleep;
 use super::fault::{Fault, Spell};
 use super::handler::{Answer, Handler, Reply};
 use super::settings::NodeSettings;
+use super::sql::{SqlBody, SqlService};
 use super::statistics::{Recorder, report};
 use crate::model::EndpointName;
 
@@ -38,8 +39,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const PROMISED: u64 = 1 << 20;
 const DELIVERED: usize = 1 << 10;
 
-/// A JSON text, the request's body on its way back, or one that is cut off.
-type Body = Either<Full<Bytes>, Either<Incoming, CutOff>>;
+/// A JSON text, the request's body on its way back, one that is cut off, or the rows of the database.
+type Body = Either<Full<Bytes>, Either<Incoming, Either<CutOff, SqlBody>>>;
 
 /// The pause in which what was delivered leaves the machine, so that the cut comes in the middle.
 const CUT_AFTER: Duration = Duration::from_millis(10);
@@ -72,6 +73,7 @@ impl http_body::Body for CutOff {
 struct Service {
     handler: Handler,
     recorder: Recorder,
+    sql: Option<Arc<SqlService>>,
 }
 
 /// A running node. Dropping it ends it at once, with the connections that it has.
@@ -96,13 +98,18 @@ impl Node {
     /// the node serves.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or there can be no thread for the statistics.
+    /// When the address cannot be listened on, there can be no thread for the statistics, or the database cannot be used.
     pub async fn start_with(settings: NodeSettings) -> io::Result<Self> {
-        let NodeSettings { address, name, work, statistics } = settings;
+        let NodeSettings { address, name, work, statistics, database } = settings;
+        let sql = match database {
+            Some(database) => Some(SqlService::open(database, name.as_str()).await?),
+            None => None,
+        };
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let recorder = Recorder::start(name.clone(), statistics)?;
-        let service = Arc::new(Service { handler: Handler::new(name, work, Instant::now()), recorder });
+        let handler = Handler::new(name, work, Instant::now()).with_sql(sql.is_some());
+        let service = Arc::new(Service { handler, recorder, sql });
         let (stop, stopped) = watch::channel(false);
         let server = tokio::spawn(serve(listener, address, Arc::clone(&service), stopped));
         Ok(Self { address, service, stop, server })
@@ -202,11 +209,16 @@ async fn connection(stream: TcpStream, service: Arc<Service>, mut stopped: watch
 }
 
 async fn respond(service: &Service, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let Service { handler, recorder } = service;
+    let Service { handler, recorder, sql } = service;
     let start = Instant::now();
     let Answer { after, reply, counts } = handler.answer(request.uri().path(), request.uri().query(), start);
     if !after.is_zero() {
         tokio::time::sleep(after).await;
+    }
+    if let (Reply::Sql, Some(sql)) = (&reply, sql) {
+        let response = sql.answer(request).await;
+        recorder.record(response.status().is_success(), start.elapsed());
+        return Ok(response.map(|body| Either::Right(Either::Right(Either::Right(body)))));
     }
     if counts {
         recorder.record(reply.is_success(), start.elapsed());
@@ -215,8 +227,9 @@ async fn respond(service: &Service, request: Request<Incoming>) -> Result<Respon
         Reply::Statistics => statistics(recorder).await,
         Reply::Json(status, body) => json(status, &body),
         Reply::Echo => echo(request),
-        Reply::Cut => Response::new(Either::Right(Either::Right(CutOff::default()))),
+        Reply::Cut => Response::new(Either::Right(Either::Right(Either::Left(CutOff::default())))),
         Reply::Never => std::future::pending().await,
+        Reply::Sql => json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": "this node has no database" })),
     })
 }
 

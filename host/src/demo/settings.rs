@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::sql::DatabaseSettings;
 use crate::model::EndpointName;
 
 /// How a node's simulated work goes: that of `/api/v1/hello` and of `/process`, and of no other page.
@@ -34,12 +35,14 @@ pub struct NodeSettings {
     pub work: Work,
     /// The SQLite file of the statistics, shared with the other nodes that have the same; none keeps them in memory.
     pub statistics: Option<PathBuf>,
+    /// Its database, which it answers SQL from; none leaves it without SQL.
+    pub database: Option<DatabaseSettings>,
 }
 
 impl NodeSettings {
-    /// A node that works at once, never fails, and has its statistics to itself.
+    /// A node that works at once, never fails, has its statistics to itself, and knows no SQL.
     pub fn new(address: SocketAddr, name: EndpointName) -> Self {
-        Self { address, name, work: Work::default(), statistics: None }
+        Self { address, name, work: Work::default(), statistics: None, database: None }
     }
 }
 

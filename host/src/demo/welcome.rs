@@ -1,15 +1,15 @@
-//! What the demo says when it is up: five commands to try. Only text; the caller prints it.
+//! What the demo says when it is up: six commands to try. Only text; the caller prints it.
 
 use super::config::Plan;
 
-/// The five commands. `program` is how this program was called.
+/// The six commands. `program` is how this program was called.
 pub fn welcome(plan: &Plan, program: &str) -> String {
     let Plan { proxy, admin, nodes } = plan;
     let nodes = nodes.len();
     format!(
         "\
 Leverframe is up: {nodes} demo nodes behind http://{proxy}, admin API on http://{admin}. Ctrl-C ends it.
-Five things to try, in another terminal:
+Six things to try, in another terminal:
 
   1. Send a request; the answer says which node gave it.
      curl -s http://{proxy}/
@@ -23,7 +23,10 @@ Five things to try, in another terminal:
   4. See what each strategy has decided, and how long it took.
      curl -s http://{admin}/api/plugins
 
-  5. Write a strategy of your own; the README goes on from there.
+  5. Ask the databases of all nodes as one.
+     curl -s http://{proxy}/query --json '{{\"sql\": \"SELECT department, AVG(salary) FROM users GROUP BY 1\"}}'
+
+  6. Write a strategy of your own; the README goes on from there.
      {program} plugin new my-strategy
 "
     )
@@ -35,11 +38,11 @@ mod tests {
     use crate::demo::{ADMIN_ADDRESS, PROXY_ADDRESS};
 
     #[test]
-    fn there_are_five_commands_and_they_name_the_addresses() {
+    fn there_are_six_commands_and_they_name_the_addresses() {
         let plan = Plan { proxy: PROXY_ADDRESS, admin: ADMIN_ADDRESS, nodes: Vec::new() };
         let text = welcome(&plan, "target/release/leverframe");
         let commands: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("     ")).collect();
-        assert_eq!(commands.len(), 5, "{text}");
+        assert_eq!(commands.len(), 6, "{text}");
         assert_eq!(commands[0], "curl -s http://127.0.0.1:8080/");
         assert!(commands[2].contains("http://127.0.0.1:9900/strategy"), "{text}");
         assert!(text.lines().all(|line| line.len() <= 120), "{text}");

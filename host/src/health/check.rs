@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::http::HttpChecker;
 use super::tcp::TcpChecker;
-use crate::config::CheckKind;
+use crate::config::{CheckKind, HttpCheck, SqlCheck};
 use crate::model::Address;
 
 /// A check under way. Dropped, it closes whatever it opened.
@@ -33,6 +33,9 @@ pub enum CheckError {
     /// The connection broke, or what came is no answer.
     #[error("no sound answer: {0}")]
     Answer(String),
+    /// It refused what it was asked.
+    #[error("refused to answer: {0}")]
+    Refused(String),
     /// It answered, but not as expected.
     #[error("answered with the status {0}, which is not expected")]
     Status(StatusCode),
@@ -44,10 +47,19 @@ pub enum CheckError {
     BrokeDown,
 }
 
+/// Makes the checkers that ask by a statement: which databases there are is not known here.
+pub type SqlCheckers = Arc<dyn Fn(&SqlCheck) -> Arc<dyn Checker> + Send + Sync>;
+
+/// The checker that asks over HTTP.
+pub fn http_checker(check: HttpCheck) -> Arc<dyn Checker> {
+    Arc::new(HttpChecker::new(check))
+}
+
 /// The checker of a kind.
-pub fn checker(kind: &CheckKind) -> Arc<dyn Checker> {
+pub(super) fn checker(kind: &CheckKind, sql: &SqlCheckers) -> Arc<dyn Checker> {
     match kind {
         CheckKind::Tcp => Arc::new(TcpChecker),
-        CheckKind::Http(check) => Arc::new(HttpChecker::new(check.clone())),
+        CheckKind::Http(check) => http_checker(check.clone()),
+        CheckKind::Sql(check) => sql(check),
     }
 }

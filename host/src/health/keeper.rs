@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant as Clock, MissedTickBehavior, interval, sleep_until};
 
-use super::check::checker;
+use super::check::{SqlCheckers, checker};
 use super::checks::{Checks, MakeChecker, Readings};
 use super::panel::Panel;
 use super::results::CheckReading;
@@ -60,9 +60,9 @@ pub fn rules(health: &Health) -> Rules {
 
 impl Keeper {
     /// Looks after a cluster from now on, on the runtime that this is called on. Gives the cluster its rules, so it comes
-    /// before the first endpoints do.
-    pub fn start(watched: Watched, health: &Health) -> Self {
-        Self::start_with(Box::new(checker), watched, health)
+    /// before the first endpoints do. `sql` makes the checkers of checks by a statement.
+    pub fn start(watched: Watched, sql: SqlCheckers, health: &Health) -> Self {
+        Self::start_with(Box::new(move |kind| checker(kind, &sql)), watched, health)
     }
 
     pub(super) fn start_with(make: MakeChecker, watched: Watched, health: &Health) -> Self {

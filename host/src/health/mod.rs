@@ -19,7 +19,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use check::{CheckError, Checker, Checking, checker};
+pub use check::{CheckError, Checker, Checking, SqlCheckers, http_checker};
 pub use figures::{PolicyFigures, PolicyReading};
 pub use keeper::{Keeper, Watched, rules};
 pub use panel::Panel;

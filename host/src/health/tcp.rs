@@ -33,6 +33,9 @@ impl Checker for TcpChecker {
 /// A connection of its own: one from a pool would tell how the endpoint was, not how it is. A name is looked up each
 /// time, and the first of its addresses that answers is taken.
 pub(super) async fn connect(at: &Address) -> Result<TcpStream, CheckError> {
+    if at.file_path().is_some() {
+        return Err(CheckError::Connect("it is a file".to_owned()));
+    }
     let mut addresses = match at.host().parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, 0)],
         Err(_) => {

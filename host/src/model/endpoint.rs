@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
 
 use super::names::EndpointName;
 
 /// Free key-value pairs, sorted by key.
 pub type Labels = BTreeMap<String, String>;
+
+/// The label that names the shard of a database that an endpoint holds.
+const SHARD_LABEL: &str = "shard";
 
 /// Identifies an endpoint within its cluster, for as long as it stays; never used again for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,15 +53,20 @@ pub enum AddressError {
     Host(String),
 }
 
-/// Where an endpoint listens: a host name or IP address, and a port.
+/// Where an endpoint is: a host name or IP address, and a port; or a file of this machine, which only a database that is
+/// a file has. Whatever connects must refuse a file by [`Address::file_path`]; that one has no host and no port is the
+/// second bar, since such a connection cannot be made.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Address {
-    host: String,
-    port: u16,
+pub struct Address(Place);
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Place {
+    Socket { host: String, port: u16 },
+    File(PathBuf),
 }
 
 impl Address {
-    /// Reads `host:port`; an IPv6 host stands in brackets.
+    /// Reads `host:port`; an IPv6 host stands in brackets. Never a file: what registries say must not open any.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let (host, port) = text.rsplit_once(':').ok_or(AddressError::Port)?;
         let port = port.parse().ok().filter(|port| *port > 0).ok_or(AddressError::Port)?;
@@ -69,31 +78,53 @@ impl Address {
         if !sound {
             return Err(AddressError::Host(host.to_owned()));
         }
-        Ok(Self { host: bare.unwrap_or(host).to_owned(), port })
+        Ok(Self(Place::Socket { host: bare.unwrap_or(host).to_owned(), port }))
     }
 
-    /// Another port of the same host.
+    /// A file.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Place::File(path.into()))
+    }
+
+    /// The file, when it is one: nothing can connect to it.
+    pub fn file_path(&self) -> Option<&Path> {
+        match &self.0 {
+            Place::File(path) => Some(path),
+            Place::Socket { .. } => None,
+        }
+    }
+
+    /// Another port of the same host; a file has none, and stays what it is.
     pub fn with_port(&self, port: u16) -> Self {
-        Self { host: self.host.clone(), port }
+        match &self.0 {
+            Place::Socket { host, .. } => Self(Place::Socket { host: host.clone(), port }),
+            Place::File(_) => self.clone(),
+        }
     }
 
-    /// The host, without brackets.
+    /// The host, without brackets; empty for a file.
     pub fn host(&self) -> &str {
-        &self.host
+        match &self.0 {
+            Place::Socket { host, .. } => host,
+            Place::File(_) => "",
+        }
     }
 
-    /// The port.
+    /// The port; 0 for a file.
     pub fn port(&self) -> u16 {
-        self.port
+        match &self.0 {
+            Place::Socket { port, .. } => *port,
+            Place::File(_) => 0,
+        }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
+        match &self.0 {
+            Place::Socket { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Place::Socket { host, port } => write!(f, "{host}:{port}"),
+            Place::File(path) => write!(f, "file:{}", path.display()),
         }
     }
 }
@@ -148,6 +179,11 @@ impl EndpointSpec {
     pub fn new(name: EndpointName, address: Address) -> Self {
         Self { name, address, weight: Weight::ONE, labels: Labels::new(), reported: Reported::Up }
     }
+
+    /// The shard of a database that it holds: what its label `shard` says, or else its own name.
+    pub fn shard(&self) -> &str {
+        self.labels.get(SHARD_LABEL).map_or(self.name.as_str(), String::as_str)
+    }
 }
 
 /// An endpoint of a cluster.
@@ -168,6 +204,15 @@ mod tests {
         for text in ["127.0.0.1:80", "db-1.internal:5432", "[::1]:8080"] {
             assert_eq!(Address::parse(text).map(|a| a.to_string()), Ok(text.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_file_has_neither_host_nor_port_and_is_never_read_from_text() {
+        let file = Address::file("/srv/a.db");
+        assert_eq!((file.host(), file.port(), file.with_port(80)), ("", 0, file.clone()));
+        assert_eq!(file.to_string(), "file:/srv/a.db");
+        assert_eq!(file.file_path(), Some(Path::new("/srv/a.db")));
+        assert!(Address::parse("file:/srv/a.db").is_err());
     }
 
     #[test]

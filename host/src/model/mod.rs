@@ -21,7 +21,7 @@ pub use fault::Fault;
 pub use health::{
     AdminState, CircuitState, EndpointState, HealthState, Observations, PanicChoice, PanicRule, Peers, Verdict,
 };
-pub use names::{ClusterName, EndpointName, ListenerName, NameError, PluginName};
+pub use names::{ClusterName, EndpointName, ListenerName, NameError, PluginName, SqlName};
 pub use outcome::{Failure, Outcome};
 pub use plugin::{Carried, ImportError, SeatHolder, one_line};
 pub use request::{Attempt, RequestHead, Statement, StatementClass};

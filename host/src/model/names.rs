@@ -77,6 +77,10 @@ name!(
     ListenerName
 );
 name!(
+    /// Names a SQL entry: one database to its clients, whatever stands behind it.
+    SqlName
+);
+name!(
     /// Names a plugin: its file name without `.wasm`, with `_` written as `-`.
     PluginName
 );
@@ -96,6 +100,13 @@ impl EndpointName {
 }
 
 impl ListenerName {
+    /// Checks and takes a name.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        checked(text).map(|text| Self(text.into()))
+    }
+}
+
+impl SqlName {
     /// Checks and takes a name.
     pub fn new(text: &str) -> Result<Self, NameError> {
         checked(text).map(|text| Self(text.into()))

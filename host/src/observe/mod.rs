@@ -12,4 +12,4 @@ pub use events::{EventLog, Following, Recorded, Transitions, describe, plugin_of
 pub use families::{Family, Kind, Sample, Value};
 pub use logs::{LogFormat, start_logs};
 pub use render::{PROMETHEUS_TYPE, to_json, to_prometheus};
-pub use served::Served;
+pub use served::{Served, ServedEntry};

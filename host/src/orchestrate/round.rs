@@ -8,9 +8,9 @@ use futures_util::stream;
 use http::uri::PathAndQuery;
 use tokio::time::timeout;
 
-use crate::config::{CheckKind, HttpCheck};
+use crate::config::HttpCheck;
 use crate::discovery::redis::Backend;
-use crate::health::{CheckError, Checker, checker};
+use crate::health::{CheckError, Checker, http_checker};
 use crate::model::Address;
 
 /// Checks under way at a time: each holds a descriptor, of which a process has 1024 most often.
@@ -26,7 +26,7 @@ pub(super) struct Checks {
 impl Checks {
     /// By a `GET` of this path, which is to be answered within that time with a status of 200 to 299.
     pub(super) fn new(path: PathAndQuery, patience: Duration) -> Self {
-        Self { checker: checker(&CheckKind::Http(HttpCheck::get(path))), patience }
+        Self { checker: http_checker(HttpCheck::get(path)), patience }
     }
 
     /// Asks one.

@@ -13,6 +13,7 @@ use super::connection::Busy;
 use super::deadline::Deadline;
 use super::http1::{BodyDecoder, Framing, Piece};
 use super::link::Link;
+use super::service::Serving;
 use super::trial::Trial;
 use super::upload::{SendFault, Upload, poll_send};
 use crate::model::Failure;
@@ -26,6 +27,8 @@ pub(super) enum Broken {
     Download,
     #[error("the endpoint stopped sending")]
     Stalled,
+    #[error("the service broke off")]
+    Service,
 }
 
 /// A response's body.
@@ -39,6 +42,7 @@ enum Content {
     Nothing,
     Whole(Bytes),
     Streaming(Box<Download>),
+    Service(Box<Serving>),
 }
 
 /// Where a body comes from.
@@ -113,9 +117,14 @@ impl ResponseBody {
         Self { content: Content::Streaming(Box::new(download)), _busy: None }
     }
 
+    /// What a service answers.
+    pub(super) fn of_service(serving: Serving) -> Self {
+        Self { content: Content::Service(Box::new(serving)), _busy: None }
+    }
+
     /// Whether it comes in pieces.
     pub(super) fn streams(&self) -> bool {
-        matches!(self.content, Content::Streaming(_))
+        matches!(self.content, Content::Streaming(_) | Content::Service(_))
     }
 
     /// The client's connection is busy until this body is done with.
@@ -223,6 +232,7 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Content::Streaming(download) => download.poll(cx),
+            Content::Service(serving) => serving.poll(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
     }
 
@@ -231,6 +241,7 @@ impl Body for ResponseBody {
             Content::Nothing => true,
             Content::Whole(_) => false,
             Content::Streaming(download) => download.origin.is_none(),
+            Content::Service(serving) => serving.is_done(),
         }
     }
 
@@ -241,6 +252,7 @@ impl Body for ResponseBody {
             Content::Streaming(download) => {
                 download.decoder.left().map_or_else(SizeHint::default, SizeHint::with_exact)
             }
+            Content::Service(serving) => serving.left().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

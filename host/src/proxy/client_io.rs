@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,12 +26,25 @@ pub(super) struct Wire {
     pub(super) heard: Cell<bool>,
     /// A request was answered without reading it to its end.
     pub(super) unread: Cell<bool>,
+    /// Who waits until all that was given is written; none once it is.
+    flush: RefCell<Option<Waker>>,
     counters: Arc<ListenerCounters>,
 }
 
 impl Wire {
     pub(super) fn new(counters: Arc<ListenerCounters>) -> Self {
-        Self { head: RefCell::new(RawHead::new()), heard: Cell::new(false), unread: Cell::new(false), counters }
+        let head = RefCell::new(RawHead::new());
+        Self { head, heard: Cell::new(false), unread: Cell::new(false), flush: RefCell::default(), counters }
+    }
+
+    /// Wakes a task when what was given so far is written.
+    pub(super) fn flushes(&self, waker: &Waker) {
+        self.flush.replace(Some(waker.clone()));
+    }
+
+    /// Whether it is.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.flush.borrow().is_none()
     }
 
     pub(super) fn counters(&self) -> &ListenerCounters {
@@ -115,7 +128,10 @@ impl AsyncWrite for ClientIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A TCP stream holds nothing back.
+        // A TCP stream holds nothing back; hyper asks for this when it has given it all.
+        if let Some(waker) = self.wire.flush.take() {
+            waker.wake();
+        }
         Poll::Ready(Ok(()))
     }
 

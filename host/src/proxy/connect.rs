@@ -12,10 +12,15 @@ use crate::model::Address;
 pub(super) enum Target {
     Socket(SocketAddr),
     Name(String, u16),
+    /// A file, to which nothing can be sent.
+    File,
 }
 
 impl Target {
     pub(super) fn of(address: &Address) -> Self {
+        if address.file_path().is_some() {
+            return Self::File;
+        }
         match address.host().parse::<IpAddr>() {
             Ok(ip) => Self::Socket(SocketAddr::new(ip, address.port())),
             Err(_) => Self::Name(address.host().to_owned(), address.port()),
@@ -26,6 +31,7 @@ impl Target {
 /// Connects; of a name's addresses the first that answers is taken.
 pub(super) async fn connect(target: &Target) -> io::Result<TcpStream> {
     let stream = match target {
+        Target::File => return Err(io::Error::new(io::ErrorKind::Unsupported, "the endpoint is a file")),
         Target::Socket(address) => TcpStream::connect(address).await?,
         Target::Name(host, port) => {
             let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");

@@ -26,10 +26,12 @@ use super::problem;
 use super::retry::Failed;
 use super::seat::ClusterSeat;
 use super::sending::Sending;
+use super::service::{self, Service, Visit};
 use super::trial::Trial;
 use super::tunnel::Tunnel;
 use super::upload::Upload;
 use crate::cluster::Place;
+use crate::config::RouteTarget;
 use crate::model::RequestHead;
 
 /// Answers a request; what goes wrong becomes the answer.
@@ -40,9 +42,13 @@ pub(super) async fn serve(
     let started = Instant::now();
     let busy = client.begin(started);
     let (busy, seat, answered) = match Exchange::admit(busy, request, started) {
-        Ok((exchange, mut course)) => {
+        Ok(Way::Cluster(exchange, mut course)) => {
             let answered = exchange.answer(&mut course).await;
             (exchange.busy, Some(exchange.seat), answered)
+        }
+        Ok(Way::Service(visit)) => {
+            let (busy, answered) = Box::pin(visit.answer()).await;
+            (busy, None, answered)
         }
         Err((busy, error)) => (busy, None, Err(error)),
     };
@@ -60,7 +66,7 @@ pub(super) async fn serve(
     Ok(response.map(|body| body.holding(busy)))
 }
 
-/// A request that was admitted and has a cluster.
+/// A request that was admitted and goes to a cluster.
 pub(super) struct Exchange {
     busy: Busy,
     seat: Rc<ClusterSeat>,
@@ -69,12 +75,24 @@ pub(super) struct Exchange {
     upgrade: Option<HeaderValue>,
 }
 
-/// A request that may be sent to a cluster.
-struct Checked {
-    seat: Rc<ClusterSeat>,
-    version: Version,
-    upgrade: Option<HeaderValue>,
-    course: Course,
+/// Where a request goes that was admitted.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the way of nearly every request, and in a box it would cost each of them an allocation"
+)]
+enum Way {
+    Cluster(Exchange, Course),
+    Service(Box<Visit>),
+}
+
+/// A request that may be sent on.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the way of nearly every request, and in a box it would cost each of them an allocation"
+)]
+enum Checked {
+    Cluster { seat: Rc<ClusterSeat>, version: Version, upgrade: Option<HeaderValue>, course: Course },
+    Service { service: Arc<dyn Service>, version: Version, head: Arc<RequestHead>, upload: Option<Box<Upload>> },
 }
 
 /// A response whose head came.
@@ -87,12 +105,15 @@ pub(super) struct Answer {
 pub(super) type Attempted = Result<Answer, Failed>;
 
 impl Exchange {
-    /// Checks a request and finds its cluster.
-    fn admit(busy: Busy, request: Request<IncomingBody>, started: Instant) -> Result<(Self, Course), (Busy, Error)> {
+    /// Checks a request and finds where it goes.
+    fn admit(busy: Busy, request: Request<IncomingBody>, started: Instant) -> Result<Way, (Busy, Error)> {
         let (parts, body) = request.into_parts();
         match Self::check(&busy, parts, body, started) {
-            Ok(Checked { seat, version, upgrade, course }) => {
-                Ok((Self { busy, seat, started, version, upgrade }, course))
+            Ok(Checked::Cluster { seat, version, upgrade, course }) => {
+                Ok(Way::Cluster(Self { busy, seat, started, version, upgrade }, course))
+            }
+            Ok(Checked::Service { service, version, head, upload }) => {
+                Ok(Way::Service(Box::new(Visit { busy, service, version, head, upload })))
             }
             Err(error) => Err((busy, error)),
         }
@@ -126,12 +147,22 @@ impl Exchange {
             client: client.address(),
             statement: None,
         });
-        let seat = view.routes.find(&head).and_then(|cluster| client.listener().world().cluster(cluster));
+        let (world, version) = (client.listener().world(), parts.version);
+        let wire = (version < Version::HTTP_2).then(|| Rc::clone(client.wire()));
+        let seat = match view.routes.find(&head) {
+            Some(RouteTarget::Cluster(name)) => world.cluster(name),
+            Some(RouteTarget::Sql(name)) => {
+                let service = world.service(name).ok_or(Error::Host(HostFault::NoRoute))?;
+                let limits = service::limits(&*service, limits, &head.headers).map_err(Error::Client)?;
+                let upload = Upload::new(body, &head.headers, &limits, wire);
+                return Ok(Checked::Service { service, version, head, upload });
+            }
+            None => None,
+        };
         let seat = seat.ok_or(Error::Host(HostFault::NoRoute))?;
-        let wire = (parts.version < Version::HTTP_2).then(|| Rc::clone(client.wire()));
         let upload = Upload::new(body, &head.headers, &limits, wire);
         let course = Course::new(head, upload, upgrade.is_some());
-        Ok(Checked { seat, version: parts.version, upgrade, course })
+        Ok(Checked::Cluster { seat, version, upgrade, course })
     }
 
     /// The response, and when its head came. What is seldom done is boxed, and what is large stays where it is, so that

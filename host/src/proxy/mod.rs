@@ -8,7 +8,7 @@
 //! the client, `admission` refuses what is no sound request, `exchange` routes, `course` picks, `sending` sends and
 //! waits, `retry` and `hedge` send again, `pool` and `link` hold the connections to endpoints, which speak `http1`,
 //! `forward` and `headers` say what each side gets to see, `upload` and `body` pass the bodies on, `problem` turns an
-//! error into the answer.
+//! error into the answer. A route may lead to a `service` in place of a cluster, which answers by itself.
 
 mod admission;
 mod body;
@@ -40,6 +40,7 @@ mod replay;
 mod retry;
 mod seat;
 mod sending;
+mod service;
 mod shared;
 mod trial;
 mod tunnel;
@@ -55,6 +56,7 @@ pub use files::FileBudget;
 pub use listener::{OpenConnections, bind, probe};
 pub use metrics::{ClusterReading, ListenerReading, RESPONSE_TIME_BOUNDS_US, STATUS_CLASSES, Snapshot, WorkerMetrics};
 pub use retry::RetryReason;
+pub use service::{Service, ServiceBody, ServiceRequest};
 pub use shared::ClusterShared;
 pub use worker::{Worker, WorkerGone, WorkerHandle};
 pub use world::{Applied, ClusterUpdate, ListenerUpdate, WorldUpdate};

@@ -13,5 +13,6 @@ mod limits;
 mod quiet;
 mod refusals;
 mod retries;
+mod services;
 mod shortage;
 mod upstreams;

@@ -186,13 +186,7 @@ impl Upload {
             self.moved = true;
             match frame.into_data() {
                 Ok(data) => {
-                    if let Some(pace) = &mut self.pace {
-                        pace.bytes += data.len() as u64;
-                    }
-                    self.passed += data.len() as u64;
-                    if let Some(limit) = self.limit.filter(|limit| self.passed > *limit) {
-                        return Poll::Ready(Err(ClientFault::BodyTooLarge(limit)));
-                    }
+                    self.count(data.len())?;
                     if self.chunked.is_none() {
                         outbox.put(data, b"");
                     } else if !data.is_empty() {
@@ -209,6 +203,41 @@ impl Upload {
         Poll::Ready(Ok(()))
     }
 
+    /// Takes all of it from the client, where nobody else is to have it.
+    pub(super) fn poll_collect(&mut self, cx: &mut Context<'_>, body: &mut Vec<u8>) -> Poll<Result<(), ClientFault>> {
+        if let Some(pace) = &mut self.pace {
+            pace.moves(Instant::now());
+        }
+        while !self.ended {
+            let Poll::Ready(frame) = self.source.poll_frame(cx) else {
+                return self.poll_waits(cx).map(Err);
+            };
+            self.moved = true;
+            match frame {
+                None => self.end(),
+                Some(Err(_)) => return Poll::Ready(Err(ClientFault::BadRequest("the body is broken"))),
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    self.count(data.len())?;
+                    body.extend_from_slice(&data);
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// So many bytes more came.
+    fn count(&mut self, bytes: usize) -> Result<(), ClientFault> {
+        if let Some(pace) = &mut self.pace {
+            pace.bytes += bytes as u64;
+        }
+        self.passed += bytes as u64;
+        match self.limit.filter(|limit| self.passed > *limit) {
+            Some(limit) => Err(ClientFault::BodyTooLarge(limit)),
+            None => Ok(()),
+        }
+    }
+
     /// The client is waited for: ready when that takes too long.
     fn poll_waits(&mut self, cx: &mut Context<'_>) -> Poll<ClientFault> {
         let Some(pace) = &mut self.pace else { return Poll::Pending };
@@ -216,11 +245,16 @@ impl Upload {
     }
 
     fn finish(&mut self, trailers: Option<HeaderMap>, outbox: &mut Outbox) {
-        self.ended = true;
-        self.moved = true;
         if let Some(announced) = &self.chunked {
             encode::last_chunk(outbox.gather(), &trailers.unwrap_or_default(), |name| announced.contains(name));
         }
+        self.end();
+    }
+
+    /// All of it came.
+    fn end(&mut self) {
+        self.ended = true;
+        self.moved = true;
         // Only once: when the body is sent again, what the client sent behind it may be here already.
         if let Some(wire) = self.wire.take() {
             wire.head.borrow_mut().resume();

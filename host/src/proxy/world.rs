@@ -13,11 +13,12 @@ use tokio::sync::{Notify, mpsc};
 use super::listener::{ListenerSlot, ListenerView, OpenConnections, listen};
 use super::metrics::WorkerMetrics;
 use super::seat::ClusterSeat;
+use super::service::Service;
 use super::shared::ClusterShared;
 use crate::circuit::Circuits;
 use crate::cluster::LiveCluster;
 use crate::config;
-use crate::model::{Carried, ClusterName, ListenerName};
+use crate::model::{Carried, ClusterName, ListenerName, SqlName};
 use crate::routing::{RouteTable, Seat, SeatCommand, SeatLost, Selector};
 
 /// Everything that a worker is to serve from now on.
@@ -27,6 +28,8 @@ pub struct WorldUpdate {
     pub listeners: Vec<ListenerUpdate>,
     /// Every cluster; one that is missing goes when its last request is done.
     pub clusters: Vec<ClusterUpdate>,
+    /// Every service that routes lead to; requests under way finish on the one that they began with.
+    pub services: HashMap<SqlName, Arc<dyn Service>>,
 }
 
 /// A listener of a world.
@@ -71,6 +74,7 @@ pub(super) struct World {
     lost: mpsc::UnboundedSender<SeatLost>,
     metrics: Arc<WorkerMetrics>,
     clusters: RefCell<HashMap<ClusterName, Rc<ClusterSeat>>>,
+    services: RefCell<HashMap<SqlName, Arc<dyn Service>>>,
     listeners: RefCell<Vec<Rc<ListenerSlot>>>,
     connections: Cell<usize>,
     emptied: Notify,
@@ -83,6 +87,7 @@ impl World {
             lost,
             metrics,
             clusters: RefCell::default(),
+            services: RefCell::default(),
             listeners: RefCell::default(),
             connections: Cell::new(0),
             emptied: Notify::new(),
@@ -97,10 +102,15 @@ impl World {
         self.clusters.borrow().get(name).cloned()
     }
 
+    pub(super) fn service(&self, name: &SqlName) -> Option<Arc<dyn Service>> {
+        self.services.borrow().get(name).cloned()
+    }
+
     /// Replaces everything. Nothing awaits in between, so no request sees half of it.
     pub(super) fn apply(self: &Rc<Self>, update: WorldUpdate) -> Applied {
         let mut applied = Applied::default();
         self.apply_clusters(update.clusters);
+        self.services.replace(update.services);
         self.apply_listeners(update.listeners, &mut applied);
         applied
     }

@@ -1,8 +1,8 @@
 //! The route table of one listener: the best route for a request. Pure, and sorted once, so that the first match is the
 //! best one.
 
-use crate::config::{HostMatch, PathMatch, Route, RouteMatch};
-use crate::model::{ClusterName, RequestHead};
+use crate::config::{HostMatch, PathMatch, Route, RouteMatch, RouteTarget};
+use crate::model::RequestHead;
 
 /// The routes of a listener, best first.
 #[derive(Clone, Debug, Default)]
@@ -18,9 +18,9 @@ impl RouteTable {
         Self { routes }
     }
 
-    /// The cluster that a request goes to.
-    pub fn find(&self, request: &RequestHead) -> Option<&ClusterName> {
-        self.routes.iter().find(|route| matches(&route.matches, request)).map(|route| &route.cluster)
+    /// Where a request goes.
+    pub fn find(&self, request: &RequestHead) -> Option<&RouteTarget> {
+        self.routes.iter().find(|route| matches(&route.matches, request)).map(|route| &route.target)
     }
 }
 
@@ -72,13 +72,18 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
     use super::*;
+    use crate::model::{ClusterName, SqlName};
 
     fn route(host: HostMatch, path: PathMatch, headers: &[(&'static str, &'static str)], cluster: &str) -> Route {
         let header = |(name, value): &(&'static str, &'static str)| {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
         let matches = RouteMatch { host, path, headers: headers.iter().map(header).collect() };
-        Route { matches, cluster: ClusterName::new(cluster).unwrap() }
+        let target = match cluster.strip_prefix("sql:") {
+            Some(entry) => RouteTarget::Sql(SqlName::new(entry).unwrap()),
+            None => RouteTarget::Cluster(ClusterName::new(cluster).unwrap()),
+        };
+        Route { matches, target }
     }
 
     fn found(table: &RouteTable, host: &str, path: &str, headers: &[(&'static str, &'static str)]) -> Option<String> {
@@ -94,7 +99,10 @@ mod tests {
             client: IpAddr::from([127, 0, 0, 1]),
             statement: None,
         };
-        table.find(&head).map(ToString::to_string)
+        table.find(&head).map(|target| match target {
+            RouteTarget::Cluster(name) => name.to_string(),
+            RouteTarget::Sql(name) => format!("sql:{name}"),
+        })
     }
 
     #[test]
@@ -105,11 +113,13 @@ mod tests {
             route(HostMatch::Any, prefix("/api"), &[], "api"),
             route(HostMatch::Any, prefix("/api"), &[("x-beta", "1")], "beta"),
             route(HostMatch::Any, PathMatch::Exact("/api/v1".into()), &[], "v1"),
+            route(HostMatch::Any, PathMatch::Exact("/query".into()), &[], "sql:people"),
             route(HostMatch::Exact("a.example.com".into()), prefix("/"), &[], "a"),
             route(HostMatch::Below("example.com".into()), prefix("/"), &[], "below"),
         ]);
         assert_eq!(found(&table, "x", "/", &[]).as_deref(), Some("all"));
         assert_eq!(found(&table, "x", "/apis", &[]).as_deref(), Some("all"));
+        assert_eq!(found(&table, "x", "/query", &[]).as_deref(), Some("sql:people"));
         assert_eq!(found(&table, "x", "/api", &[]).as_deref(), Some("api"));
         assert_eq!(found(&table, "x", "/api/v1/x?y=1", &[("x-beta", "1")]).as_deref(), Some("beta"));
         assert_eq!(found(&table, "x", "/api/v1?y=1", &[("x-beta", "1")]).as_deref(), Some("v1"));

@@ -1,20 +1,20 @@
 //! The files in `config/`: each is loaded as it is, and then run, with its ports replaced by free ones, an origin behind
 //! every endpoint and a Redis of its own where it follows one; every route of it is asked, and answers from the cluster
-//! that it names. Nodes that it has started are the real ones.
+//! that it names, or as one database would that has all rows. Nodes that it has started are the real ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, StatusCode};
 use leverframe::config::{Cluster, Config, Overrides, load};
-use leverframe::demo::Node;
+use leverframe::demo::{DatabaseSettings, Node, NodeSettings, Part, Users};
 use leverframe::model::EndpointName;
 use toml::{Table, Value};
 
 use crate::programs::{Program, leverframe};
-use crate::world::{Client, Redis, Reply, fetch};
+use crate::world::{Client, Redis, Reply, fetch, send};
 
 /// Files that need more around them, and where that is: they are started there as they are.
 const STARTED_ELSEWHERE: [(&str, &str); 1] = [("docker.toml", "containers, as docker-compose.yml runs it")];
@@ -55,6 +55,8 @@ async fn every_file_serves_as_it_says() {
 /// An example that can run here.
 struct Example {
     folder: tempfile::TempDir,
+    /// The file as it is, with what it tells in comments.
+    text: String,
     file: PathBuf,
     config: Config,
     /// By the address that the example gives them, or by the cluster whose registry they are in.
@@ -68,20 +70,25 @@ impl Example {
         let text = std::fs::read_to_string(file).expect("an example");
         let mut table: Table = text.parse().expect("TOML");
         let (mut origins, mut redis) = (BTreeMap::new(), None);
+        let databases: BTreeSet<String> =
+            tables(&mut table, "sql").map(|(_, entry)| entry["cluster"].as_str().expect("a name").to_owned()).collect();
         for (name, cluster) in tables(&mut table, "cluster") {
             if let Some(followed) = cluster.get_mut("discovery").and_then(|discovery| discovery.get_mut("redis")) {
-                let node = origin(name).await;
+                let node = origin(name, None).await;
                 followed["url"] = registry(redis.insert(Redis::start().await), &node).into();
                 origins.insert(name.clone(), node);
             }
             if let Some(process) = cluster.get_mut("scaling").and_then(|scaling| scaling.get_mut("process")) {
                 process.as_table_mut().expect("a table").remove("base_port");
             }
-            for endpoint in cluster.get_mut("endpoints").and_then(Value::as_array_mut).into_iter().flatten() {
+            let mut endpoints = cluster.get_mut("endpoints").and_then(Value::as_array_mut);
+            let count = endpoints.as_ref().map_or(0, |endpoints| endpoints.len());
+            for (number, endpoint) in (1..).zip(endpoints.iter_mut().flat_map(|endpoints| endpoints.iter_mut())) {
                 let address = if endpoint.is_table() { &mut endpoint["address"] } else { endpoint };
                 let said = address.as_str().expect("an address").to_owned();
                 if !origins.contains_key(&said) {
-                    origins.insert(said.clone(), origin(&said).await);
+                    let part = Part::new(number, count as u64).filter(|_| databases.contains(name));
+                    origins.insert(said.clone(), origin(&said, part).await);
                 }
                 *address = origins[&said].address().to_string().into();
             }
@@ -99,7 +106,7 @@ impl Example {
         let here = folder.path().join("leverframe.toml");
         std::fs::write(&here, table.to_string()).expect("a file");
         let config = load(&here, &Overrides::default()).unwrap_or_else(|errors| panic!("{}: {errors}", file.display()));
-        Self { folder, file: here, config, origins, _redis: redis }
+        Self { folder, text, file: here, config, origins, _redis: redis }
     }
 
     /// How many there are before anything is started.
@@ -120,14 +127,34 @@ impl Example {
             let address = health["listeners"][listener.name.as_str()].as_str().map(str::parse);
             let address: SocketAddr = address.unwrap_or_else(|| panic!("{health}")).expect("an address");
             for route in self.routes(listener.name.as_str()) {
-                let node = route.ask(address).await.node();
-                assert!(self.is_of(&node, &route.cluster), "{route:?} was answered by {node}");
+                match &route.target {
+                    Target::Cluster(cluster) => {
+                        let node = route.ask(address).await.node();
+                        assert!(self.is_of(&node, cluster), "{route:?} was answered by {node}");
+                    }
+                    Target::Entry => self.query(address, &route.path).await,
+                }
             }
         }
         let (status, output) = program.end("TERM").await;
         assert!(status.success(), "{status}:\n{output}");
         let complaints = ["\"WARN\"", "\"ERROR\""].map(|level| output.matches(level).count());
         assert_eq!(complaints, [0, 0], "{output}");
+    }
+
+    /// Asks an entry what the file itself shows, and one node that has everybody the same.
+    async fn query(&self, at: SocketAddr, path: &str) {
+        let shown = self.text.split_once("-d '").and_then(|(_, rest)| rest.split_once('\''));
+        let (question, _) = shown.unwrap_or_else(|| panic!("no question in the comments of {}", self.file.display()));
+        let everybody = origin("everybody", Some(Part::WHOLE)).await;
+        for question in [question, r#"{"sql": "SELECT count(*), min(id), max(id) FROM users"}"#] {
+            let json = [("content-type", "application/json")];
+            let answer = Client::connect(at).await.send(Method::POST, path, &json, question.to_owned().into()).await;
+            assert_eq!(answer.status, StatusCode::OK, "{question}: {}", answer.text());
+            let wanted = send(everybody.address(), Method::POST, "/query", question.to_owned()).await.json();
+            assert!(wanted["rows"].as_array().is_some_and(|rows| !rows.is_empty()), "{question}: {wanted}");
+            assert_eq!(answer.json()["rows"], wanted["rows"], "{question}");
+        }
     }
 
     /// Whether a node of this name belongs to a cluster.
@@ -145,7 +172,8 @@ impl Example {
     fn routes(&self, listener: &str) -> Vec<Route> {
         let table: Table = std::fs::read_to_string(&self.file).expect("a file").parse().expect("TOML");
         if listener.starts_with("balancer-") {
-            return vec![Route { cluster: "pool".to_owned(), path: "/some/thing".to_owned(), headers: Vec::new() }];
+            let target = Target::Cluster("pool".to_owned());
+            return vec![Route { target, path: "/some/thing".to_owned(), headers: Vec::new() }];
         }
         let listeners = table["listener"].as_array().expect("listeners").clone();
         // A listener without a name is called by its address, which is the same for all here.
@@ -155,10 +183,17 @@ impl Example {
     }
 }
 
+/// Where a route leads.
+#[derive(Debug)]
+enum Target {
+    Cluster(String),
+    Entry,
+}
+
 /// A request that a route should take.
 #[derive(Debug)]
 struct Route {
-    cluster: String,
+    target: Target,
     path: String,
     headers: Vec<(String, String)>,
 }
@@ -173,7 +208,11 @@ impl Route {
         }
         headers.extend(text("host").map(|host| ("host".to_owned(), host.replace('*', "any"))));
         let path = text("path").or_else(|| text("path_prefix").map(below)).unwrap_or_else(|| "/".to_owned());
-        Self { cluster: text("cluster").expect("a cluster"), path, headers }
+        let target = match text("sql") {
+            Some(_) => Target::Entry,
+            None => Target::Cluster(text("cluster").expect("a cluster")),
+        };
+        Self { target, path, headers }
     }
 
     async fn ask(&self, at: SocketAddr) -> Reply {
@@ -195,10 +234,13 @@ fn registry(redis: &Redis, node: &Node) -> String {
     redis.url()
 }
 
-/// A demo node named after the address that it stands for.
-async fn origin(said: &str) -> Node {
+/// A demo node named after the address that it stands for, with a part of the people where it is to answer SQL.
+async fn origin(said: &str, people: Option<Part>) -> Node {
     let name = EndpointName::new(&said.replace([':', '.'], "-")).expect("a name");
-    Node::start(SocketAddr::from(([127, 0, 0, 1], 0)), name).await.expect("a free port")
+    let users = |part| Users { total: Users::USUAL_TOTAL, part };
+    let database = people.map(|part| DatabaseSettings { file: None, users: Some(users(part)) });
+    let settings = NodeSettings::new(SocketAddr::from(([127, 0, 0, 1], 0)), name);
+    Node::start_with(NodeSettings { database, ..settings }).await.expect("a free port")
 }
 
 /// The address in a line of the log.

@@ -4,11 +4,14 @@
 //! A world is a `World` (in this process, so that its parts can be reached) or a `Process` (the binary, when the log or
 //! an exit code matters). Both are configured by a `Setup`. Ports are free ones, folders are temporary.
 
+mod account;
 mod client;
 mod components;
 mod engine;
 mod figures;
 mod load;
+mod mariadb;
+mod postgres;
 mod process;
 mod redis;
 mod running;
@@ -20,6 +23,8 @@ pub(crate) use components::{cynic, embedded, guest, saboteur, salted, wat};
 pub(crate) use engine::{BUSYBOX, Engine, NETWORK};
 pub(crate) use figures::{Metrics, plugin_entry};
 pub(crate) use load::{Load, Plan, Sample, Seen, percentile};
+pub(crate) use mariadb::MariaDb;
+pub(crate) use postgres::Postgres;
 pub(crate) use process::Process;
 pub(crate) use redis::Redis;
 pub(crate) use running::World;

@@ -9,9 +9,9 @@ use super::super::defaults;
 use super::super::document::At;
 use super::super::file;
 use super::super::problems::{Problems, Reported};
-use super::super::resilience::{Check, CheckKind, HttpCheck};
+use super::super::resilience::{Check, CheckKind, HttpCheck, SqlCheck};
 use super::super::units::Period;
-use super::{failures, one_of};
+use super::{Surroundings, failures, one_of};
 use crate::model::StatusSet;
 
 /// The methods that a check may have: those that answer with a status and leave everything as it is, and `POST` for
@@ -27,11 +27,17 @@ pub(super) const LEAST_INTERVAL: Duration = Duration::from_millis(10);
 enum Kind {
     Http,
     Tcp,
+    Sql,
 }
 
-/// Compiles `check`. Its `rise` and `fall` are the policies'.
-pub(super) fn compile(file: file::Check, at: &At, problems: &mut Problems<'_>) -> Result<Check, Reported> {
-    let kinds = [("http", Kind::Http), ("tcp", Kind::Tcp)];
+/// Compiles `check` of a cluster. Its `rise` and `fall` are the policies'.
+pub(super) fn compile(
+    (cluster, file): (&str, file::Check),
+    at: &At,
+    around: Surroundings<'_>,
+    problems: &mut Problems<'_>,
+) -> Result<Check, Reported> {
+    let kinds = [("http", Kind::Http), ("tcp", Kind::Tcp), ("sql", Kind::Sql)];
     let kind = match &file.kind {
         None => problems.spoiled(&at.key("kind")).map_or(Ok(Kind::Http), Err),
         Some(text) => one_of(&kinds, text, &at.key("kind"), problems),
@@ -39,6 +45,7 @@ pub(super) fn compile(file: file::Check, at: &At, problems: &mut Problems<'_>) -
     let kind = match kind {
         Ok(Kind::Http) => http(&file, at, problems).map(CheckKind::Http),
         Ok(Kind::Tcp) => tcp(&file, at, problems),
+        Ok(Kind::Sql) => sql((cluster, &file), at, around, problems).map(CheckKind::Sql),
         Err(reported) => Err(reported),
     };
     let usual = (defaults::CHECK_INTERVAL, defaults::CHECK_TIMEOUT);
@@ -89,7 +96,7 @@ fn tcp(file: &file::Check, at: &At, problems: &mut Problems<'_>) -> Result<Check
         ("expect", file.expect.is_some()),
         ("body_contains", file.body_contains.is_some()),
     ];
-    let mut silent = Ok(CheckKind::Tcp);
+    let mut silent = no_statement(file, at, problems).map(|()| CheckKind::Tcp);
     for (key, _) in given.iter().filter(|(_, given)| *given) {
         let advice = "take it out, or ask with kind = \"http\"";
         silent = Err(problems.advise(&at.key(key), "a check by `tcp` only connects", advice));
@@ -97,7 +104,56 @@ fn tcp(file: &file::Check, at: &At, problems: &mut Problems<'_>) -> Result<Check
     silent
 }
 
+/// Only a check by SQL has a statement.
+fn no_statement(file: &file::Check, at: &At, problems: &mut Problems<'_>) -> Result<(), Reported> {
+    match file.statement {
+        None => Ok(()),
+        Some(_) => {
+            let message = "only a check by `sql` has a statement";
+            Err(problems.advise(&at.key("statement"), message, "take it out, or ask with kind = \"sql\""))
+        }
+    }
+}
+
+/// A check by a statement asks as the SQL entry does whose nodes the cluster has.
+fn sql(
+    (cluster, file): (&str, &file::Check),
+    at: &At,
+    around: Surroundings<'_>,
+    problems: &mut Problems<'_>,
+) -> Result<SqlCheck, Reported> {
+    let given = [
+        ("method", file.method.is_some()),
+        ("path", file.path.is_some()),
+        ("host", file.host.is_some()),
+        ("expect", file.expect.is_some()),
+        ("body_contains", file.body_contains.is_some()),
+        ("port", file.port.is_some()),
+    ];
+    let mut silent = Ok(());
+    for (key, _) in given.iter().filter(|(_, given)| *given) {
+        let advice = "take it out; what is asked is `statement`";
+        silent = Err(problems.advise(&at.key(key), format!("a check by `sql` has no `{key}`"), advice));
+    }
+    let statement = match file.statement.as_deref().unwrap_or(defaults::CHECK_STATEMENT) {
+        text if text.trim().is_empty() => Err(problems.report(&at.key("statement"), "there is nothing in it")),
+        text => Ok(text.to_owned()),
+    };
+    let backend = match (around.backends.get(cluster), problems.spoiled(&At::root().key("sql"))) {
+        (Some(backend), _) => backend.clone(),
+        (None, Some(reported)) => Err(reported),
+        (None, None) => {
+            let message = "no SQL entry says what these nodes are";
+            let advice = format!("add [sql.NAME] with cluster = {cluster:?}");
+            Err(problems.advise(&at.key("kind"), message, advice))
+        }
+    };
+    silent?;
+    Ok(SqlCheck { backend: backend?, statement: statement? })
+}
+
 fn http(file: &file::Check, at: &At, problems: &mut Problems<'_>) -> Result<HttpCheck, Reported> {
+    let silent = no_statement(file, at, problems);
     let method = match &file.method {
         None => Ok(Method::GET),
         Some(text) => one_of(&METHODS, text, &at.key("method"), problems),
@@ -116,6 +172,7 @@ fn http(file: &file::Check, at: &At, problems: &mut Problems<'_>) -> Result<Http
         let message = "an answer to `HEAD` has no body";
         return Err(problems.advise(&at.key("body_contains"), message, "ask with method = \"GET\""));
     }
+    silent?;
     Ok(HttpCheck { method: method?, path: path?, host: host?, expect: expect?, body_contains })
 }
 

@@ -81,13 +81,13 @@ pub(super) fn one(
     around: Surroundings<'_>,
     problems: &mut Problems<'_>,
 ) -> Result<Cluster, Reported> {
+    let health = health::compile((name, file.health), &at.key("health"), around, problems);
     let name = ClusterName::new(name).map_err(|wrong| problems.report(at, wrong));
     let strategy = strategy(file.strategy, &at.key("strategy"), problems);
-    let endpoints = endpoints(file.endpoints, &at.key("endpoints"), problems);
+    let endpoints = endpoints(file.endpoints, &at.key("endpoints"), around, problems);
     let sources = sources::compile(&file.discovery, &at.key("discovery"), around.overrides, problems);
     let scaling_at = at.key("scaling");
     let scaling = file.scaling.map(|file| scaling::compile(file, &scaling_at, around, problems)).transpose();
-    let health = health::compile(file.health, &at.key("health"), problems);
     let failures = failures::compile(file.failures.as_ref(), &at.key("failures"), problems);
     let circuit = circuit::compile(&file.circuit, &at.key("circuit"), problems);
     let retry = retry::compile(&file.retry, &at.key("retry"), problems);
@@ -117,6 +117,7 @@ fn strategy(file: Option<file::Plugin>, at: &At, problems: &mut Problems<'_>) ->
 fn endpoints(
     files: Vec<file::EndpointEntry>,
     at: &At,
+    around: Surroundings<'_>,
     problems: &mut Problems<'_>,
 ) -> Result<Vec<EndpointSpec>, Reported> {
     let mut names = Unique::new("name");
@@ -126,7 +127,7 @@ fn endpoints(
         let at = at.index(nth);
         let endpoint = match problems.spoiled(&at) {
             Some(reported) => Err(reported),
-            None => endpoint(file, &at, problems).and_then(|endpoint| {
+            None => endpoint(file, &at, around, problems).and_then(|endpoint| {
                 addresses.claim(endpoint.address.to_string(), &at, problems)?;
                 names.claim(endpoint.name.clone(), &at, problems)?;
                 Ok(endpoint)
@@ -137,19 +138,45 @@ fn endpoints(
     endpoints.into_iter().collect()
 }
 
-fn endpoint(file: file::Endpoint, at: &At, problems: &mut Problems<'_>) -> Result<EndpointSpec, Reported> {
+fn endpoint(
+    file: file::Endpoint,
+    at: &At,
+    around: Surroundings<'_>,
+    problems: &mut Problems<'_>,
+) -> Result<EndpointSpec, Reported> {
     let text = problems.required(file.address, &at.key("address"), "say where it listens: address = \"HOST:PORT\"")?;
-    let address = Address::parse(&text).map_err(|wrong| match text.split_once("://") {
-        Some((_, rest)) => {
-            problems.advise(at, wrong, format!("without scheme and path: `{}`", rest.split('/').next().unwrap_or(rest)))
-        }
-        None => problems.report(at, wrong),
-    })?;
-    let name = name(file.name.as_deref(), &address.to_string(), (EndpointName::new, at), problems)?;
+    let address = address(&text, at, around, problems)?;
+    let usual = match address.file_path() {
+        Some(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        None => address.to_string(),
+    };
+    let name = name(file.name.as_deref(), &usual, (EndpointName::new, at), problems)?;
     // The file's type holds 1 to 65535, so the default never comes of it.
     let weight = file.weight.and_then(|weight| u16::try_from(weight.get()).ok()).and_then(Weight::new);
     let weight = weight.unwrap_or(Weight::ONE);
     Ok(EndpointSpec { weight, labels: file.labels, ..EndpointSpec::new(name, address) })
+}
+
+/// Reads an address: `host:port`, or `file:path`, which is what nodes of SQLite have.
+fn address(text: &str, at: &At, around: Surroundings<'_>, problems: &mut Problems<'_>) -> Result<Address, Reported> {
+    let wrong = match Address::parse(text) {
+        // Also `file:9001`, on a host of that name.
+        Ok(address) => return Ok(address),
+        Err(wrong) => wrong,
+    };
+    match (text.strip_prefix("file:"), text.split_once("://")) {
+        (Some(""), _) => Err(problems.advise(at, "the path is missing", "as in `file:shards/a.db`")),
+        (Some(path), _) if path.starts_with("//") => {
+            let message = format!("`{text}` is a URL");
+            Err(problems.advise(at, message, format!("only the path: `file:{}`", path.trim_start_matches("//"))))
+        }
+        (Some(path), _) => Ok(Address::file(around.folder.join(path))),
+        (None, Some((_, rest))) => {
+            let bare = rest.split('/').next().unwrap_or(rest);
+            Err(problems.advise(at, wrong, format!("without scheme and path: `{bare}`")))
+        }
+        (None, None) => Err(problems.report(at, wrong)),
+    }
 }
 
 fn pool(file: &file::Pool) -> Pool {

@@ -8,7 +8,7 @@ use super::super::file;
 use super::super::problems::{Problems, Reported};
 use super::super::resilience::{Health, PolicySpec};
 use super::super::units::Period;
-use super::{check, chosen, one_of};
+use super::{Surroundings, check, chosen, one_of};
 use crate::model::{PanicChoice, PanicRule};
 
 /// Policies judge ten times a second: a window below that would be empty now and then.
@@ -17,8 +17,13 @@ const LEAST_WINDOW: Duration = Duration::from_millis(100);
 /// What was seen is kept for as long, of every endpoint; and a judgement by what was long ago is none.
 const MOST_WINDOW: Duration = Duration::from_secs(600);
 
-/// Compiles `health`.
-pub(super) fn compile(file: file::Health, at: &At, problems: &mut Problems<'_>) -> Result<Health, Reported> {
+/// Compiles `health` of a cluster.
+pub(super) fn compile(
+    (cluster, file): (&str, file::Health),
+    at: &At,
+    around: Surroundings<'_>,
+    problems: &mut Problems<'_>,
+) -> Result<Health, Reported> {
     let default = Health::default();
     let check_at = at.key("check");
     let policies = match file.policies {
@@ -33,7 +38,7 @@ pub(super) fn compile(file: file::Health, at: &At, problems: &mut Problems<'_>) 
         window => Err(problems.report(&at.key("window"), format!("{} is not from 100ms to 10m", Period(window)))),
     };
     let panic = panic_rule(&file.panic, &at.key("panic"), problems);
-    let check = file.check.map(|file| check::compile(file, &check_at, problems)).transpose();
+    let check = file.check.map(|file| check::compile((cluster, file), &check_at, around, problems)).transpose();
     Ok(Health {
         check: check?,
         policies: policies?,

@@ -1,6 +1,5 @@
 //! Listeners: where clients connect, and what they may send.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
@@ -20,11 +19,11 @@ const LEAST_HEADER_BYTES: u64 = 8 << 10;
 /// A head over this is an attack or a mistake, and each connection may take as much.
 const MOST_HEADER_BYTES: u64 = 16 << 20;
 
-/// Compiles all listeners; after those of the file come those of the pool. `clusters` are the names that routes may use.
+/// Compiles all listeners; after those of the file come those of the pool. `targets` are the names that routes may use.
 pub(super) fn all(
     files: Vec<file::Listener>,
     balancers: Result<Vec<Listener>, Reported>,
-    clusters: &BTreeSet<String>,
+    targets: route::Targets<'_>,
     overrides: &Overrides,
     problems: &mut Problems<'_>,
 ) -> Result<Vec<Listener>, Reported> {
@@ -46,7 +45,7 @@ pub(super) fn all(
             continue;
         }
         let mover = Some(overrides).filter(|_| nth == 0);
-        let listener = one(file, &at, (clusters, mover), problems).and_then(|listener| {
+        let listener = one(file, &at, (targets, mover), problems).and_then(|listener| {
             names.claim(listener.name.clone(), &at.key("name"), problems)?;
             // Port 0 is a new port each time.
             if listener.address.port() != 0 {
@@ -71,7 +70,7 @@ pub(super) fn all(
 pub(super) fn one(
     file: file::Listener,
     at: &At,
-    (clusters, mover): (&BTreeSet<String>, Option<&Overrides>),
+    (targets, mover): (route::Targets<'_>, Option<&Overrides>),
     problems: &mut Problems<'_>,
 ) -> Result<Listener, Reported> {
     let text = file.address;
@@ -89,7 +88,7 @@ pub(super) fn one(
         (None, Err(reported)) => Err(*reported),
     };
     let limits = limits(file.limits, &at.key("limits"), problems);
-    let routes = route::all(file.route, &at.key("route"), clusters, problems);
+    let routes = route::all(file.route, &at.key("route"), targets, problems);
     Ok(Listener {
         name: name?,
         address: address?,

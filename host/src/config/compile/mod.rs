@@ -15,8 +15,9 @@ mod retry;
 mod route;
 mod scaling;
 mod sources;
+mod sql;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ use super::overrides::{ADMIN_ADDRESS_VARIABLE, Overrides, WORKERS_VARIABLE};
 use super::problems::{Problems, Reported};
 use super::read::closest;
 use super::settings::{Admin, Config};
+use super::sql::BackendSpec;
 use super::units::Switch;
 use crate::model::NameError;
 
@@ -38,10 +40,19 @@ pub(super) struct Surroundings<'a> {
     pub(super) folder: &'a Path,
     /// What the environment says.
     pub(super) overrides: &'a Overrides,
+    /// What the nodes of the clusters are that SQL entries name.
+    pub(super) backends: &'a Backends,
 }
 
-/// Compiles the file.
-pub(super) fn compile(file: File, around: Surroundings<'_>, problems: &mut Problems<'_>) -> Result<Config, Reported> {
+/// What the nodes of a cluster are, by its name.
+pub(super) type Backends = BTreeMap<String, Result<BackendSpec, Reported>>;
+
+/// Compiles the file, which is in a folder; relative paths start there.
+pub(super) fn compile(
+    mut file: File,
+    (folder, overrides): (&Path, &Overrides),
+    problems: &mut Problems<'_>,
+) -> Result<Config, Reported> {
     let root = At::root();
     let pool_at = root.key("pool");
     // By name, so that a cluster with a mistake in it is not unknown as well.
@@ -54,12 +65,19 @@ pub(super) fn compile(file: File, around: Surroundings<'_>, problems: &mut Probl
         let advice = "give this one another name; [pool] makes one of this name";
         problems.advise(&root.key("cluster").key(pool::NAME), "the name is taken by [pool]", advice);
     }
-    let workers = workers(file.workers, around.overrides, problems);
+    let entries: BTreeSet<String> = file.sql.keys().cloned().collect();
+    let nobodys = Backends::new();
+    let around = Surroundings { folder, overrides, backends: &nobodys };
+    let sql = sql::all(std::mem::take(&mut file.sql), &names, around, problems);
+    sql::check_by_default(&mut file.cluster, &sql.backends, problems);
+    let around = Surroundings { backends: &sql.backends, ..around };
+    let workers = workers(file.workers, overrides, problems);
     let is_first = file.listener.is_empty();
     let pool = file.pool.map(|file| pool::compile(file, is_first, around, problems));
     let (pool, balancers) = pool.map(|pool| (pool.cluster, pool.listeners)).unzip();
     let balancers = balancers.unwrap_or_else(|| problems.spoiled(&pool_at).map_or(Ok(Vec::new()), Err));
-    let listeners = listener::all(file.listener, balancers, &names, around.overrides, problems);
+    let targets = route::Targets { clusters: &names, sql: &entries };
+    let listeners = listener::all(file.listener, balancers, targets, around.overrides, problems);
     let clusters = cluster::all(file.cluster, around, problems);
     let plugins = plugins::compile(file.plugins, around, problems);
     let admin = admin(file.admin, around.overrides, problems);
@@ -67,16 +85,19 @@ pub(super) fn compile(file: File, around: Surroundings<'_>, problems: &mut Probl
     let apart = ports::admin_apart(&listeners, &admin, problems);
     let mut clusters = clusters?;
     clusters.extend(pool.transpose()?.map(|cluster| (cluster.name.clone(), cluster)));
-    ports::nodes_apart(&clusters, has_pool, (&listeners, &admin), problems)?;
-    apart?;
+    let nodes_apart = ports::nodes_apart(&clusters, has_pool, (&listeners, &admin), problems);
+    let entries = sql.entries?;
+    sql::apart(&entries, &clusters, &listeners, problems)?;
+    nodes_apart.and(apart)?;
     Ok(Config {
         workers: workers?,
         shutdown_timeout: file.shutdown_timeout.map_or(defaults::SHUTDOWN_TIMEOUT, |period| period.0),
         listeners,
         clusters,
+        sql: entries,
         plugins: plugins?,
         admin,
-        state: folder(around.overrides.state.as_ref(), file.state, defaults::STATE_FOLDER, around),
+        state: self::folder(around.overrides.state.as_ref(), file.state, defaults::STATE_FOLDER, around),
     })
 }
 

@@ -10,7 +10,7 @@ use super::super::file;
 use super::super::problems::{Problems, Reported};
 use super::super::settings::{Cluster, Listener};
 use super::super::units::{Period, Whole};
-use super::{Surroundings, cluster, listener};
+use super::{Surroundings, cluster, listener, route};
 
 /// The name of its cluster.
 pub(super) const NAME: &str = "pool";
@@ -64,7 +64,8 @@ fn balancers(
     problems: &mut Problems<'_>,
 ) -> Result<Vec<Listener>, Reported> {
     let count = file.balancers.map_or(defaults::POOL_BALANCERS, |balancers| balancers.get());
-    let clusters = BTreeSet::from([NAME.to_owned()]);
+    let (clusters, sql) = (BTreeSet::from([NAME.to_owned()]), BTreeSet::new());
+    let targets = route::Targets { clusters: &clusters, sql: &sql };
     let mut listeners = Vec::new();
     for nth in 0..count {
         let port = match (first.port(), u16::try_from(u32::from(first.port()) + nth)) {
@@ -83,7 +84,7 @@ fn balancers(
             route: vec![route],
             ..file::Listener::default()
         };
-        listeners.push(listener::one(file, at, (&clusters, None), problems)?);
+        listeners.push(listener::one(file, at, (targets, None), problems)?);
     }
     Ok(listeners)
 }

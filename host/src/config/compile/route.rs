@@ -1,4 +1,4 @@
-//! Routes: which requests go to which cluster. Refuses two that could both be the best match of one request, since which
+//! Routes: which requests go to which cluster or SQL entry. Refuses two that could both be the best match of one request, since which
 //! of them won would be chance.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,14 +10,23 @@ use super::super::document::At;
 use super::super::file;
 use super::super::problems::{Problems, Reported};
 use super::super::read::closest;
-use super::super::settings::{HostMatch, PathMatch, Route, RouteMatch};
-use crate::model::ClusterName;
+use super::super::settings::{HostMatch, PathMatch, Route, RouteMatch, RouteTarget};
+use crate::model::{ClusterName, SqlName};
 
-/// Compiles the routes of one listener. `clusters` are the names that they may use.
+/// The names that routes may use. By name, so that what has a mistake in it is not unknown as well.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Targets<'a> {
+    /// Of clusters.
+    pub(super) clusters: &'a BTreeSet<String>,
+    /// Of SQL entries.
+    pub(super) sql: &'a BTreeSet<String>,
+}
+
+/// Compiles the routes of one listener.
 pub(super) fn all(
     files: Vec<file::Route>,
     at: &At,
-    clusters: &BTreeSet<String>,
+    targets: Targets<'_>,
     problems: &mut Problems<'_>,
 ) -> Result<Vec<Route>, Reported> {
     if files.is_empty() {
@@ -35,7 +44,7 @@ pub(super) fn all(
         let at = at.index(nth);
         let route = match problems.spoiled(&at) {
             Some(reported) => Err(reported),
-            None => one(file, &at, clusters, problems),
+            None => one(file, &at, targets, problems),
         };
         routes.push(route);
     }
@@ -43,38 +52,58 @@ pub(super) fn all(
     routes.into_iter().collect()
 }
 
-fn one(
-    file: file::Route,
-    at: &At,
-    clusters: &BTreeSet<String>,
-    problems: &mut Problems<'_>,
-) -> Result<Route, Reported> {
+fn one(file: file::Route, at: &At, targets: Targets<'_>, problems: &mut Problems<'_>) -> Result<Route, Reported> {
     let host = host(file.host.as_deref(), &at.key("host"), problems);
     let path = path(file.path.as_deref(), file.path_prefix.as_deref(), at, problems);
     let headers = headers(&file.headers, &at.key("headers"), problems);
-    let cluster = cluster(file.cluster, &at.key("cluster"), clusters, problems);
-    Ok(Route { matches: RouteMatch { host: host?, path: path?, headers: headers? }, cluster: cluster? })
+    let target = target((file.cluster, file.sql), at, targets, problems);
+    Ok(Route { matches: RouteMatch { host: host?, path: path?, headers: headers? }, target: target? })
 }
 
-fn cluster(
-    name: Option<String>,
+fn target(
+    (cluster, sql): (Option<String>, Option<String>),
     at: &At,
-    clusters: &BTreeSet<String>,
+    targets: Targets<'_>,
     problems: &mut Problems<'_>,
-) -> Result<ClusterName, Reported> {
-    let name = problems.required(name, at, "say where the requests go: cluster = \"NAME\"")?;
-    if let Some(reported) = problems.spoiled(&At::root().key("cluster").key(&name)) {
+) -> Result<RouteTarget, Reported> {
+    // A name of the file's that cannot be one is reported there, at what has it.
+    match (cluster, sql) {
+        (Some(_), Some(_)) => {
+            let advice = "`cluster` is for requests that its endpoints answer, `sql` for statements";
+            Err(problems.advise(&at.key("sql"), "a route leads to either a `cluster` or a `sql` entry", advice))
+        }
+        (None, Some(name)) => {
+            let at = at.key("sql");
+            known(&name, ("sql", "SQL entry", targets.sql), &at, problems)?;
+            SqlName::new(&name).map(RouteTarget::Sql).map_err(|wrong| problems.report(&at, wrong))
+        }
+        (name, None) => {
+            let at = at.key("cluster");
+            let name = problems.required(name, &at, "say where the requests go: cluster = \"NAME\"")?;
+            known(&name, ("cluster", "cluster", targets.clusters), &at, problems)?;
+            ClusterName::new(&name).map(RouteTarget::Cluster).map_err(|wrong| problems.report(&at, wrong))
+        }
+    }
+}
+
+/// Sees whether there is something of a name in a table of the file.
+fn known(
+    name: &str,
+    (table, kind, names): (&str, &str, &BTreeSet<String>),
+    at: &At,
+    problems: &mut Problems<'_>,
+) -> Result<(), Reported> {
+    if let Some(reported) = problems.spoiled(&At::root().key(table).key(name)) {
         return Err(reported);
     }
-    if !clusters.contains(&name) {
-        let advice = match closest(&name, clusters.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("add [cluster.{name}]"),
-        };
-        return Err(problems.advise(at, format!("there is no cluster `{name}`"), advice));
+    if names.contains(name) {
+        return Ok(());
     }
-    // A name of the file's that cannot be one is reported there, at the cluster.
-    ClusterName::new(&name).map_err(|wrong| problems.report(at, wrong))
+    let advice = match closest(name, names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add [{table}.{name}]"),
+    };
+    Err(problems.advise(at, format!("there is no {kind} `{name}`"), advice))
 }
 
 fn host(text: Option<&str>, at: &At, problems: &mut Problems<'_>) -> Result<HostMatch, Reported> {

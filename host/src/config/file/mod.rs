@@ -7,6 +7,7 @@ mod pool;
 mod resilience;
 mod scaling;
 mod sources;
+mod sql;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ pub(super) use self::resilience::{
 };
 pub(super) use self::scaling::{Container, Process, Scaling};
 pub(super) use self::sources::{Discovery, Dns, Docker, Redis};
+pub(super) use self::sql::{KeyEntry, OneOrMore, Sql, SqlLimits, SqlSplit, SqlTable, Word};
 use super::units::{Period, Size, Switch, Toggle, Whole};
 
 /// A count where none makes no sense. The bound is far above any use; a number over it is a typing mistake.
@@ -52,6 +54,7 @@ pub(super) struct File {
     pub(super) listener: Vec<Listener>,
     pub(super) cluster: BTreeMap<String, Cluster>,
     pub(super) pool: Option<WorkerPool>,
+    pub(super) sql: BTreeMap<String, Sql>,
     pub(super) plugins: Plugins,
     pub(super) admin: Admin,
 }
@@ -106,6 +109,7 @@ pub(super) struct Route {
     pub(super) path_prefix: Option<String>,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) cluster: Option<String>,
+    pub(super) sql: Option<String>,
 }
 
 /// `[plugins]`

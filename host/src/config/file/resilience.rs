@@ -52,6 +52,7 @@ pub(in crate::config) struct Check {
     pub(in crate::config) host: Option<String>,
     pub(in crate::config) expect: Option<Vec<Code>>,
     pub(in crate::config) body_contains: Option<String>,
+    pub(in crate::config) statement: Option<String>,
     pub(in crate::config) port: Option<Whole<1, { u16::MAX as u32 }>>,
     pub(in crate::config) interval: Option<Period>,
     pub(in crate::config) timeout: Option<Period>,

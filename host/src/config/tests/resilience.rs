@@ -253,7 +253,7 @@ queue = 10
 11:10: cluster.web.health.window: 1h is not from 100ms to 10m
 12:19: cluster.web.health.panic.below: invalid value: integer `101`, expected a whole number from 0 to 100
 12:33: cluster.web.health.panic.choose: `last` is none of `all`, `none`, `last-good`
-14:8: cluster.web.health.check.kind: `htp` is none of `http`, `tcp` (did you mean `http`?)
+14:8: cluster.web.health.check.kind: `htp` is none of `http`, `tcp`, `sql` (did you mean `http`?)
 15:8: cluster.web.health.check.rise: is only for a cluster without `policies`: with them, `rise` is a policy's (policies = [{ plugin = "threshold", config = { rise = 2 } }])
 16:8: cluster.web.health.check.fall: is only for a cluster without `policies`: with them, `fall` is a policy's (policies = [{ plugin = "threshold", config = { fall = 3 } }])
 18:11: cluster.web.health.check.timeout: 1500ms is longer than the interval, which is 1s (one check is to be over before the next)

@@ -95,6 +95,7 @@ fn what_no_request_has_is_refused_with_what_to_write() {
         ("host = 'http://a.example'", "(without the scheme)"),
         ("host = 'a.*'", "`*.example.com` for everything below it"),
         ("host = ''", "`` is no host"),
+        ("sql = 'x'", "listener[0].route[0].sql: a route leads to either a `cluster` or a `sql` entry"),
         ("headers = { 'a b' = '1' }", "listener[0].route[0].headers.\"a b\": `a b` is no header name"),
         ("headers = { a = \"\\n\" }", "a header value has no control characters"),
         ("headers = { x = '1', X = '1' }", "the header `x` is there twice"),
@@ -104,4 +105,10 @@ fn what_no_request_has_is_refused_with_what_to_write() {
         assert!(said.contains(expected), "{route}: {said}");
         assert_eq!(said.lines().count(), 1, "{route}: {said}");
     }
+}
+
+#[test]
+fn a_route_leads_to_an_entry_that_there_is() {
+    let text = "[[listener]]\naddress = '127.0.0.1:1'\n[[listener.route]]\nsql = 'shop'\n[cluster.a]\nendpoints = ['127.0.0.1:2']\n";
+    assert_eq!(mistakes(text), "4:7: listener[0].route[0].sql: there is no SQL entry `shop` (add [sql.shop])\n");
 }

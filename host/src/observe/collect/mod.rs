@@ -4,6 +4,7 @@
 mod discovery;
 mod endpoints;
 mod plugins;
+mod sql;
 mod traffic;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub fn collect(sources: &Sources<'_>) -> Vec<Family> {
     families.extend(plugins::policies(sources.plugins));
     families.extend(plugins::custom(sources.shared));
     families.extend(discovery::sources(sources.sightings));
+    families.extend(sql::entries(sources.served));
     families.push(build());
     families
 }

@@ -1,5 +1,6 @@
 //! A client, an origin and a proxy, to be driven by hand.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,9 +13,9 @@ use tokio::time::timeout;
 use crate::circuit::Circuits;
 use crate::cluster::{CapacityLimits, LiveCluster, Member};
 use crate::config;
-use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Events, ListenerName, PluginName};
+use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Events, ListenerName, PluginName, SqlName};
 use crate::proxy::{
-    ClusterShared, ClusterUpdate, FileBudget, ListenerUpdate, OpenConnections, Snapshot, Worker, WorkerHandle,
+    ClusterShared, ClusterUpdate, FileBudget, ListenerUpdate, OpenConnections, Service, Snapshot, Worker, WorkerHandle,
     WorldUpdate, bind,
 };
 use crate::routing::{RouteTable, SeatLost};
@@ -165,6 +166,7 @@ pub(super) struct Settings {
     pub(super) cluster: config::Cluster,
     pub(super) workers: usize,
     pub(super) files: FileBudget,
+    pub(super) services: HashMap<SqlName, Arc<dyn Service>>,
 }
 
 pub(super) fn cluster_name(name: &str) -> ClusterName {
@@ -174,7 +176,7 @@ pub(super) fn cluster_name(name: &str) -> ClusterName {
 fn route(cluster: &str, path: &str) -> config::Route {
     let path = config::PathMatch::Prefix(path.to_owned());
     let matches = config::RouteMatch { host: config::HostMatch::Any, path, headers: Vec::new() };
-    config::Route { matches, cluster: cluster_name(cluster) }
+    config::Route { matches, target: config::RouteTarget::Cluster(cluster_name(cluster)) }
 }
 
 impl Settings {
@@ -219,6 +221,7 @@ impl Settings {
             },
             workers: 1,
             files: FileBudget::default(),
+            services: HashMap::new(),
         }
     }
 }
@@ -233,6 +236,7 @@ pub(super) struct Proxy {
     pub(super) circuits: Arc<Circuits>,
     pub(super) shared: Arc<ClusterShared>,
     pub(super) open: OpenConnections,
+    pub(super) services: HashMap<SqlName, Arc<dyn Service>>,
     _lost: mpsc::UnboundedReceiver<SeatLost>,
 }
 
@@ -244,7 +248,7 @@ impl Proxy {
     pub(super) async fn with(origins: &[SocketAddr], change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::new(origins);
         change(&mut settings);
-        let Settings { listener, cluster, workers, files } = settings;
+        let Settings { listener, cluster, workers, files, services } = settings;
         let live = Arc::new(LiveCluster::new(cluster.name.clone(), Events::nowhere()));
         live.update(&cluster.endpoints, Instant::now());
         let config::Capacity { in_flight, queue, queue_timeout, .. } = cluster.capacity;
@@ -259,7 +263,7 @@ impl Proxy {
         let cluster = Arc::new(cluster);
         let open = OpenConnections::default();
         let (circuits, shared, _lost) = (Arc::new(circuits), Arc::new(ClusterShared::within(&files)), lost_seats);
-        let proxy = Self { address, workers, listener, cluster, live, circuits, shared, open, _lost };
+        let proxy = Self { address, workers, listener, cluster, live, circuits, shared, open, services, _lost };
         proxy.apply(true, sockets.into_iter().map(Some).collect()).await;
         proxy
     }
@@ -282,7 +286,8 @@ impl Proxy {
                 seat: None,
             };
             let listeners = if listens { vec![listener] } else { Vec::new() };
-            let applied = worker.apply(WorldUpdate { listeners, clusters: vec![cluster] }).await.unwrap();
+            let (clusters, services) = (vec![cluster], self.services.clone());
+            let applied = worker.apply(WorldUpdate { listeners, clusters, services }).await.unwrap();
             assert!(applied.failed.is_empty(), "{applied:?}");
         }
     }

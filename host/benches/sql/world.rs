@@ -1,0 +1,15 @@
+//! What the suite stands on, as far as it is needed here.
+#![allow(dead_code, reason = "the suite's; a bench needs less of it")]
+
+#[path = "../../../tests/suite/world/account.rs"]
+mod account;
+#[path = "../../../tests/suite/world/client.rs"]
+mod client;
+#[path = "../../../tests/suite/world/postgres.rs"]
+mod postgres;
+#[path = "../../../tests/suite/world/wait.rs"]
+mod wait;
+
+pub(crate) use client::Client;
+pub(crate) use postgres::Postgres;
+pub(crate) use wait::eventually;

@@ -1,0 +1,7 @@
+//! The SQL entry from outside: a client posts statements to a listener, SQLite files are the nodes.
+
+mod errors;
+mod formats;
+mod lives;
+pub(super) mod scene;
+mod schema;
