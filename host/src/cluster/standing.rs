@@ -85,6 +85,12 @@ impl Standing {
             && self.verdict.state != HealthState::Failed
     }
 
+    /// Whether it waits for its first check, and nothing speaks against it.
+    pub fn is_untried(&self) -> bool {
+        let is_unsuspected = self.reported == Reported::Up && self.verdict.state != HealthState::Failed;
+        self.is_admissible() && !self.checked && is_unsuspected
+    }
+
     /// Whether it is meant to serve, well or not: nobody took it out.
     pub fn is_in_service(&self) -> bool {
         self.admin == AdminState::Enabled && !self.leaving && self.reported != Reported::Stopping

@@ -149,7 +149,12 @@ fn laid_out(spec: &SqlEntry, roster: &Roster, passes: impl Fn(EndpointId) -> boo
     // Ids say who came first, which differs from one Leverframe to the next.
     askable.sort_by(|one, other| one.endpoint().spec.name.cmp(&other.endpoint().spec.name));
     match &spec.topology {
-        TopologySpec::Partitioned(partitioned) => partition(spec, partitioned, roster, &askable),
+        TopologySpec::Partitioned(partitioned) => {
+            let untried =
+                roster.members().iter().filter(|member| member.standing().is_untried() && passes(member.id()));
+            let untried: Vec<&Arc<Member>> = untried.collect();
+            partition(spec, partitioned, roster, (&askable, &untried))
+        }
         TopologySpec::Split(split) => divide(spec, split, &askable),
     }
 }
@@ -163,12 +168,13 @@ pub fn dialect(backend: &BackendSpec) -> Dialect {
     }
 }
 
-/// Each node holds its own rows.
+/// Each node holds its own rows. A shard that nobody else can answer for is asked of nodes that wait for their first check:
+/// as all nodes do at a start, where some have passed it before others.
 fn partition(
     spec: &SqlEntry,
     partitioned: &PartitionedSpec,
     roster: &Roster,
-    askable: &[&Arc<Member>],
+    (askable, untried): (&[&Arc<Member>], &[&Arc<Member>]),
 ) -> Result<Layout, LayoutError> {
     let names = &partitioned.shards;
     let count = counted(names.len())?;
@@ -186,10 +192,11 @@ fn partition(
         words.push(told);
     }
     let topology = Topology::partitioned(dialect(&spec.backend), count, tables).map_err(LayoutError::Topology)?;
-    let holders = |shard: &String| ShardNodes {
-        name: shard.clone(),
-        holders: roster.members().iter().filter(|member| member.endpoint().spec.shard() == shard).count(),
-        members: askable.iter().filter(|member| member.endpoint().spec.shard() == shard).copied().cloned().collect(),
+    let holders = |shard: &String| {
+        let holds = |member: &&Arc<Member>| member.endpoint().spec.shard() == shard;
+        let among = |members: &[&Arc<Member>]| members.iter().copied().filter(holds).cloned().collect::<Vec<_>>();
+        let members = Some(among(askable)).filter(|ready| !ready.is_empty()).unwrap_or_else(|| among(untried));
+        ShardNodes { name: shard.clone(), holders: roster.members().iter().filter(holds).count(), members }
     };
     Ok(Layout { topology: Arc::new(topology), shards: names.iter().map(holders).collect(), tables: words })
 }

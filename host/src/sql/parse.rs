@@ -5,16 +5,20 @@
 //! meant to be ([`Parsed::is`]); a piece that differs makes the planner gather instead. Bare `?` become `?1`, `?2`, … here, so
 //! that pieces may be moved and left out while every statement is bound to the same list of parameters.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::{ControlFlow, Range},
+    sync::OnceLock,
+};
 
 use sqlparser::{
-    ast::{Expr, Statement},
+    ast::{Expr, Statement, visit_expressions},
     keywords::Keyword,
     parser::Parser,
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace},
 };
 
-use super::{depth, dialect::Dialect, plan::Refusal};
+use super::{depth, dialect::Dialect, plan::Refusal, survey::Survey, write::Class};
 
 /// The text is not one statement of the dialect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +70,15 @@ pub struct Parsed {
     pub parameters: usize,
     dialect: Dialect,
     places: HashMap<(u64, u64), usize>,
+    /// What follows from the rest, found out when it is first asked for: a statement is kept, and asked again.
+    learnt: Learnt,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Learnt {
+    survey: OnceLock<Survey>,
+    class: OnceLock<Result<Class, Refusal>>,
+    names: OnceLock<BTreeSet<usize>>,
 }
 
 /// Reads `sql` as one statement.
@@ -105,7 +118,7 @@ pub fn parse(dialect: Dialect, sql: &str) -> Result<Parsed, ParseError> {
         places.insert((token.span.start.line, token.span.start.column), pieces.len());
         pieces.push(Piece { token: token.token, start, end });
     }
-    Ok(Parsed { text, pieces, statement, parameters, dialect, places })
+    Ok(Parsed { text, pieces, statement, parameters, dialect, places, learnt: Learnt::default() })
 }
 
 fn tokenize(dialect: Dialect, sql: &str) -> Result<Vec<TokenWithSpan>, SyntaxError> {
@@ -213,6 +226,33 @@ impl<'a> Walk<'a> {
 }
 
 impl Parsed {
+    /// What it holds.
+    pub(super) fn survey(&self) -> &Survey {
+        self.learnt.survey.get_or_init(|| Survey::of(&self.statement, self.dialect.rules()))
+    }
+
+    /// What kind of statement it is, as `classify` has it.
+    pub(super) fn class(&self, classify: impl FnOnce() -> Result<Class, Refusal>) -> Result<Class, Refusal> {
+        self.learnt.class.get_or_init(classify).clone()
+    }
+
+    /// The tokens at which the tree has the name of a column.
+    pub(super) fn names(&self) -> &BTreeSet<usize> {
+        self.learnt.names.get_or_init(|| {
+            let mut names = BTreeSet::new();
+            let _ = visit_expressions(&self.statement, |expr| {
+                let first = match expr {
+                    Expr::Identifier(name) => Some(name),
+                    Expr::CompoundIdentifier(parts) => parts.first(),
+                    _ => None,
+                };
+                names.extend(first.and_then(|name| self.token_at(name.span.start)));
+                ControlFlow::<()>::Continue(())
+            });
+            names
+        })
+    }
+
     /// The text of some tokens, with the white space between them.
     pub fn slice(&self, range: &Range<usize>) -> &str {
         let bounds = self.pieces.get(range.start).zip(range.end.checked_sub(1).and_then(|last| self.pieces.get(last)));

@@ -31,10 +31,7 @@
 //! - Functions that differ by shard or moment, and functions not known, are refused over several shards; so are row numbers and
 //!   system columns, whole rows as values and names that may be calls of functions.
 
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
-
-use sqlparser::ast::{Expr, Statement, visit_expressions};
+use sqlparser::ast::Statement;
 
 use super::catalog::Catalog;
 use super::gather;
@@ -77,7 +74,7 @@ pub fn plan(
         return Err(Refusal::new(word, "only SELECT is planned here"));
     };
     let rules = parsed.dialect().rules();
-    let survey = Survey::of(&parsed.statement, rules);
+    let survey = parsed.survey();
     if let Some(lock) = query.locks.first() {
         return Err(Refusal::new(lock.to_string(), "what a statement locks is free again when it is done"));
     }
@@ -88,8 +85,8 @@ pub fn plan(
         let why = format!("the statement takes {}, {} given", parsed.parameters, params.len());
         return Err(Refusal::new("parameters", why));
     }
-    let (prefix, names) = (prefix(&parsed.text, catalog, &survey), names(parsed));
-    let task = Task { parsed, query, survey: &survey, params, catalog, reads, rules, prefix, names };
+    let prefix = prefix(&parsed.text, catalog, survey);
+    let task = Task { parsed, query, survey, params, catalog, reads, rules, prefix };
     let spread = task.spread_tables()?;
     let all = catalog.shards();
     if all.len() > 1 && !catalog.topology.is_split() {
@@ -123,21 +120,6 @@ pub fn plan(
         Err(Blocked::Gather(why)) => gather::gather(&task, &why),
         Err(Blocked::Refuse(refusal)) => Err(refusal),
     }
-}
-
-/// The tokens at which the tree has the name of a column.
-fn names(parsed: &Parsed) -> BTreeSet<usize> {
-    let mut names = BTreeSet::new();
-    let _ = visit_expressions(&parsed.statement, |expr| {
-        let first = match expr {
-            Expr::Identifier(name) => Some(name),
-            Expr::CompoundIdentifier(parts) => parts.first(),
-            _ => None,
-        };
-        names.extend(first.and_then(|name| parsed.token_at(name.span.start)));
-        ControlFlow::<()>::Continue(())
-    });
-    names
 }
 
 /// A prefix for names of our own that occurs neither in the statement nor in a name of its tables.

@@ -29,8 +29,6 @@ pub(in crate::sql) struct Task<'a> {
     pub(in crate::sql) rules: &'static dyn Rules,
     /// A prefix of names that neither the statement nor its tables use.
     pub(in crate::sql) prefix: String,
-    /// The tokens at which a column name begins.
-    pub(in crate::sql) names: BTreeSet<usize>,
 }
 
 impl Task<'_> {

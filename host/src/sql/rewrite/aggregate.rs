@@ -229,7 +229,7 @@ impl Partials<'_> {
         if parsed.at(end, &Token::LParen) {
             return None;
         }
-        let is_name = self.work.task.names.contains(&at);
+        let is_name = self.work.task.parsed.names().contains(&at);
         is_name.then_some(end)
     }
 

@@ -22,7 +22,6 @@ use crate::sql::catalog::Catalog;
 use crate::sql::error::Error;
 use crate::sql::plan::{Class, FinalStage, Options, Plan, Refusal, Tier, plan};
 use crate::sql::route::{Parameters, Route, route};
-use crate::sql::survey::Survey;
 use crate::sql::topology::Shard;
 use crate::sql::value::Column;
 
@@ -233,7 +232,7 @@ impl Entry {
 
 /// The tables that a statement names, each once.
 pub(super) fn tables_of(asked: &Asked) -> Vec<String> {
-    let mut tables = Survey::of(&asked.parsed.statement, asked.parsed.dialect().rules()).tables;
+    let mut tables = asked.parsed.survey().tables.clone();
     tables.sort();
     tables.dedup();
     tables
@@ -241,7 +240,7 @@ pub(super) fn tables_of(asked: &Asked) -> Vec<String> {
 
 /// Whether a statement names what each shard may have of its own, unless the table declares it.
 fn hides_columns(asked: &Asked) -> bool {
-    !Survey::of(&asked.parsed.statement, asked.parsed.dialect().rules()).hidden_columns.is_empty()
+    !asked.parsed.survey().hidden_columns.is_empty()
 }
 
 fn overflows(failed: &[(String, crate::sql::backend::Fault)]) -> bool {

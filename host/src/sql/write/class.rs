@@ -20,6 +20,10 @@ pub enum Class {
 
 /// What a statement does; refuses what is neither, and what asks about the session that it happens to run in.
 pub fn class(parsed: &Parsed) -> Result<Class, Refusal> {
+    parsed.class(|| classify(parsed))
+}
+
+fn classify(parsed: &Parsed) -> Result<Class, Refusal> {
     let rules = parsed.dialect().rules();
     if let Some(name) = calls(&parsed.statement, |name| rules.is_of_session(name)) {
         let why = "it is about the session, and the next statement in that may be another client's";
