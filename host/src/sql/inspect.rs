@@ -137,8 +137,8 @@ async fn lasting(
 }
 
 /// The keys of an entry, by their tables.
-pub(super) fn keys(spec: &SqlEntry) -> Vec<(&str, (&str, KeySpec))> {
-    expected(spec).into_iter().filter_map(|expected| Some((expected.table, expected.key?))).collect()
+pub(super) fn keys(spec: &SqlEntry) -> impl Iterator<Item = (&str, (&str, KeySpec))> {
+    expected(spec).into_iter().filter_map(|expected| Some((expected.table, expected.key?)))
 }
 
 /// Why a table's key is not what the configuration says of it: the router would conclude from it what is not so.

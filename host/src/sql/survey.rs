@@ -20,6 +20,8 @@ pub(super) struct Survey {
     rules: &'static dyn Rules,
     /// Every mention of a table, CTEs aside; folded.
     pub(super) tables: Vec<String>,
+    /// The same, each once.
+    pub(super) named: Vec<String>,
     /// Names given by `WITH`, folded.
     pub(super) ctes: Vec<String>,
     /// How many queries there are, the outermost one counted.
@@ -54,6 +56,7 @@ impl Survey {
         let mut survey = Self {
             rules,
             tables: Vec::new(),
+            named: Vec::new(),
             ctes: Vec::new(),
             queries: 0,
             has_window: false,
@@ -72,6 +75,9 @@ impl Survey {
         let ctes = std::mem::take(&mut survey.ctes);
         survey.tables.retain(|table| !ctes.iter().any(|cte| rules.same_name(cte, table)));
         survey.ctes = ctes;
+        survey.named.clone_from(&survey.tables);
+        survey.named.sort();
+        survey.named.dedup();
         survey
     }
 

@@ -87,8 +87,8 @@ pub(super) fn timing(
     }
 }
 
-/// A check that only connects has nothing to say.
-fn tcp(file: &file::Check, at: &At, problems: &mut Problems<'_>) -> Result<CheckKind, Reported> {
+/// The keys that are given and that only a check by HTTP has.
+fn of_http(file: &file::Check) -> impl Iterator<Item = &'static str> {
     let given = [
         ("method", file.method.is_some()),
         ("path", file.path.is_some()),
@@ -96,8 +96,13 @@ fn tcp(file: &file::Check, at: &At, problems: &mut Problems<'_>) -> Result<Check
         ("expect", file.expect.is_some()),
         ("body_contains", file.body_contains.is_some()),
     ];
+    given.into_iter().filter(|(_, given)| *given).map(|(key, _)| key)
+}
+
+/// A check that only connects has nothing to say.
+fn tcp(file: &file::Check, at: &At, problems: &mut Problems<'_>) -> Result<CheckKind, Reported> {
     let mut silent = no_statement(file, at, problems).map(|()| CheckKind::Tcp);
-    for (key, _) in given.iter().filter(|(_, given)| *given) {
+    for key in of_http(file) {
         let advice = "take it out, or ask with kind = \"http\"";
         silent = Err(problems.advise(&at.key(key), "a check by `tcp` only connects", advice));
     }
@@ -122,16 +127,8 @@ fn sql(
     around: Surroundings<'_>,
     problems: &mut Problems<'_>,
 ) -> Result<SqlCheck, Reported> {
-    let given = [
-        ("method", file.method.is_some()),
-        ("path", file.path.is_some()),
-        ("host", file.host.is_some()),
-        ("expect", file.expect.is_some()),
-        ("body_contains", file.body_contains.is_some()),
-        ("port", file.port.is_some()),
-    ];
     let mut silent = Ok(());
-    for (key, _) in given.iter().filter(|(_, given)| *given) {
+    for key in of_http(file).chain(file.port.is_some().then_some("port")) {
         let advice = "take it out; what is asked is `statement`";
         silent = Err(problems.advise(&at.key(key), format!("a check by `sql` has no `{key}`"), advice));
     }

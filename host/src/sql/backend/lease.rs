@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 
-use super::pools::{Connector, Lent};
+use super::pools::{Connector, Lent, Pools};
 use super::{Bound, Fault, FaultKind, Rows, Session, Step};
+use crate::model::Address;
 use crate::sql::plan::Load;
 use crate::sql::shape::ColumnShape;
 use crate::sql::value::{Column, Row};
@@ -90,7 +91,16 @@ pub(super) struct Lease<K: Connector<Link: Line>> {
 }
 
 impl<K: Connector<Link: Line>> Lease<K> {
-    pub(super) fn new(lent: Lent<K>) -> Self {
+    /// Over a connection to a node, from its pool: waits for a free one until `due`.
+    pub(super) fn of<'a>(
+        pools: &'a Pools<K>,
+        node: &'a Address,
+        due: Instant,
+    ) -> BoxFuture<'a, Result<Box<dyn Session>, Fault>> {
+        Box::pin(async move { Ok(Box::new(Self::new(pools.get(node, due).await?)) as Box<dyn Session>) })
+    }
+
+    fn new(lent: Lent<K>) -> Self {
         Self { lent: Some(lent) }
     }
 
@@ -187,8 +197,6 @@ async fn end(link: &mut impl Line, step: Step, due: Instant) -> Result<(), Fault
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Address;
-    use crate::sql::backend::pools::Pools;
 
     /// A connection to nothing, in a state of choice, that notes how its transaction ends.
     struct Told {

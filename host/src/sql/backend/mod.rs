@@ -73,7 +73,9 @@ pub trait Backend: Send + Sync {
     fn session<'a>(&'a self, node: &'a Address, due: Instant) -> BoxFuture<'a, Result<Box<dyn Session>, Fault>>;
 
     /// An engine for final statements that is no node's; none where a node has to do.
-    fn engine(&self) -> Option<BoxFuture<'_, Result<Box<dyn Session>, Fault>>>;
+    fn engine(&self) -> Option<BoxFuture<'_, Result<Box<dyn Session>, Fault>>> {
+        None
+    }
 }
 
 /// One connection to a node. Dropped in the middle of a transaction, it takes it back; dropped in order, it goes back to

@@ -5,6 +5,7 @@
 //! and NULL are ordered, what names mean. All of it must err to one side: what a dialect does not know for certain it answers with
 //! [`Nature::Unknown`], [`Kind::Any`], `None` or `Blocked`, which cost a gather or a refusal, never a wrong row.
 
+mod lists;
 pub(super) mod mysql;
 mod postgres;
 mod sqlite;

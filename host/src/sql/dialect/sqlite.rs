@@ -6,10 +6,11 @@
 use std::ops::Range;
 
 use sqlparser::{
-    ast::{BinaryOperator, CastKind, DataType, Expr, Function, FunctionArguments, Ident, UnaryOperator, Value},
+    ast::{BinaryOperator, CastKind, DataType, Expr, Function, Ident, UnaryOperator, Value},
     tokenizer::Token,
 };
 
+use super::lists::{Lists, argument_count};
 use super::{Call, Names, Nature, Partials, Rules, SortBy, arguments, either};
 use crate::sql::{
     plan::{Blocked, Refusal},
@@ -46,26 +47,18 @@ const VOLATILE: &[&str] = &[
     "current_time", "sqlite_version", "sqlite_source_id",
 ];
 
+const LISTS: Lists = Lists { whole: &[], ordered: ORDERED, volatile: VOLATILE, window: WINDOW, steady: STEADY };
+
 impl Rules for Sqlite {
     fn nature(&self, function: &Function) -> Nature {
         let name = function.name.to_string().to_ascii_lowercase();
-        let listed = |names: &[&str]| names.contains(&name.as_str());
-        let count = match &function.args {
-            FunctionArguments::List(list) => list.args.len(),
-            FunctionArguments::None | FunctionArguments::Subquery(_) => 0,
-        };
-        if listed(AGGREGATES) && (count == 1 || name == "count") {
+        let is_one_of = |names: &[&str]| names.contains(&name.as_str());
+        if is_one_of(AGGREGATES) && (name == "count" || argument_count(function) == 1) {
             Nature::Aggregate
-        } else if listed(ORDERED) {
-            Nature::Ordered
-        } else if listed(VOLATILE) || (listed(CLOCK) && reads_clock(function)) {
-            Nature::Volatile
-        } else if listed(WINDOW) {
-            Nature::Window
-        } else if listed(STEADY) || listed(CLOCK) {
-            Nature::Steady
+        } else if is_one_of(CLOCK) {
+            if reads_clock(function) { Nature::Volatile } else { Nature::Steady }
         } else {
-            Nature::Unknown
+            LISTS.nature(&name)
         }
     }
 

@@ -31,13 +31,14 @@
 //! - Functions that differ by shard or moment, and functions not known, are refused over several shards; so are row numbers and
 //!   system columns, whole rows as values and names that may be calls of functions.
 
+use std::cell::OnceCell;
+
 use sqlparser::ast::Statement;
 
 use super::catalog::Catalog;
 use super::gather;
 use super::parse::Parsed;
 use super::route::Reads;
-use super::survey::Survey;
 use super::value::Value;
 
 mod task;
@@ -85,8 +86,7 @@ pub fn plan(
         let why = format!("the statement takes {}, {} given", parsed.parameters, params.len());
         return Err(Refusal::new("parameters", why));
     }
-    let prefix = prefix(&parsed.text, catalog, survey);
-    let task = Task { parsed, query, survey, params, catalog, reads, rules, prefix };
+    let task = Task { parsed, query, survey, params, catalog, reads, rules, prefix: OnceCell::new() };
     let spread = task.spread_tables()?;
     let all = catalog.shards();
     if all.len() > 1 && !catalog.topology.is_split() {
@@ -120,17 +120,4 @@ pub fn plan(
         Err(Blocked::Gather(why)) => gather::gather(&task, &why),
         Err(Blocked::Refuse(refusal)) => Err(refusal),
     }
-}
-
-/// A prefix for names of our own that occurs neither in the statement nor in a name of its tables.
-fn prefix(text: &str, catalog: &Catalog<'_>, survey: &Survey) -> String {
-    let text = text.to_ascii_lowercase();
-    let columns: Vec<_> = survey.tables.iter().filter_map(|table| catalog.columns(table)).flatten().collect();
-    let mut prefix = "lf_".to_owned();
-    let is_begun =
-        |prefix: &str, name: &str| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-    while text.contains(&prefix) || columns.iter().any(|column| is_begun(&prefix, &column.name)) {
-        prefix.insert(2, 'x');
-    }
-    prefix
 }

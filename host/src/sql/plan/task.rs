@@ -1,5 +1,6 @@
 //! Owns what planning looks at: a statement, what is known of it and of its tables, and what follows from that.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, hash_map::DefaultHasher};
 use std::hash::{Hash, Hasher};
 
@@ -27,11 +28,27 @@ pub(in crate::sql) struct Task<'a> {
     pub(in crate::sql) catalog: &'a Catalog<'a>,
     pub(in crate::sql) reads: &'a Reads,
     pub(in crate::sql) rules: &'static dyn Rules,
-    /// A prefix of names that neither the statement nor its tables use.
-    pub(in crate::sql) prefix: String,
+    pub(super) prefix: OnceCell<String>,
 }
 
 impl Task<'_> {
+    /// A prefix for names of our own that occurs neither in the statement nor in a name of its tables.
+    pub(in crate::sql) fn prefix(&self) -> &str {
+        self.prefix.get_or_init(|| {
+            let text = self.parsed.text.to_ascii_lowercase();
+            let columns: Vec<_> =
+                self.survey.named.iter().filter_map(|table| self.catalog.columns(table)).flatten().collect();
+            let is_begun = |prefix: &str, name: &str| {
+                name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+            };
+            let mut prefix = "lf_".to_owned();
+            while text.contains(&prefix) || columns.iter().any(|column| is_begun(&prefix, &column.name)) {
+                prefix.insert(2, 'x');
+            }
+            prefix
+        })
+    }
+
     /// How many mentions of partitioned tables there are. A table that is not known is refused.
     pub(super) fn spread_tables(&self) -> Result<usize, Refusal> {
         if let Some(odd) = &self.survey.odd_table {

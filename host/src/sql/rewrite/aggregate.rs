@@ -109,7 +109,7 @@ fn groups(work: &Work<'_>, outputs: &[Output]) -> Result<Vec<Group>, Blocked> {
         }
         let (kind, collation) = ordered_by(expr, scope)?;
         let column = scope.column(expr);
-        let read = rules.read_group(&format!("{}g{}", work.task.prefix, groups.len()), column.is_some());
+        let read = rules.read_group(&format!("{}g{}", work.task.prefix(), groups.len()), column.is_some());
         let collation = rules.loaded_collation(kind, &collation);
         groups.push(Group { expr: expr.clone(), column, text: parsed.slice(range).to_owned(), read, collation });
     }
@@ -124,7 +124,7 @@ impl Partials<'_> {
             let range = output.range.clone().ok_or_else(|| Blocked::gather("a wildcard"))?;
             items.push(format!("{} AS {}", self.lift(&range, false)?, work.task.quote(output.shown()?)));
         }
-        let prefix = &work.task.prefix;
+        let prefix = work.task.prefix();
         let distinct = if work.select.distinct.is_some() { "DISTINCT " } else { "" };
         let mut sql = format!("SELECT {distinct}{}\nFROM {prefix}rows", items.join(",\n"));
         if !self.groups.is_empty() {
@@ -290,14 +290,14 @@ impl Partials<'_> {
     }
 
     fn distinct_argument(&mut self, text: String) -> String {
-        let name = format!("{}d{}", self.work.task.prefix, self.distinct.len());
+        let name = format!("{}d{}", self.work.task.prefix(), self.distinct.len());
         let collation = self.work.rules().plain_collation();
         asked(&mut self.distinct, Asked { text, name, collation })
     }
 
     /// The select list of the nodes' statement, and what comes after WHERE.
     fn node_items(&self) -> Result<(String, String), Blocked> {
-        let prefix = &self.work.task.prefix;
+        let prefix = self.work.task.prefix();
         let groups = self.groups.iter().enumerate();
         let groups = groups.map(|(index, group)| (group.text.as_str(), format!("{prefix}g{index}")));
         let column = |asked: &'_ Asked| (asked.text.clone(), asked.name.clone());
@@ -314,7 +314,7 @@ impl Partials<'_> {
     }
 
     fn load(&self) -> Load {
-        let (work, prefix) = (self.work, &self.work.task.prefix);
+        let (work, prefix) = (self.work, self.work.task.prefix());
         let groups = self.groups.iter().enumerate().map(|(index, group)| LoadColumn {
             name: format!("{prefix}g{index}"),
             declared: group
@@ -334,12 +334,12 @@ impl Partials<'_> {
 
 impl Ask for Partials<'_> {
     fn ask(&mut self, aggregate: String) -> String {
-        let name = format!("{}p{}", self.work.task.prefix, self.sums.len());
+        let name = format!("{}p{}", self.work.task.prefix(), self.sums.len());
         asked(&mut self.sums, Asked { text: aggregate, name, collation: self.collation.clone() })
     }
 
     fn guard(&mut self, condition: String) {
-        let sql = format!("SELECT 1 FROM {}rows WHERE {condition} LIMIT 1", self.work.task.prefix);
+        let sql = format!("SELECT 1 FROM {}rows WHERE {condition} LIMIT 1", self.work.task.prefix());
         if self.guards.iter().all(|guard| guard.sql != sql) {
             self.guards.push(Guard { sql, construct: "a sum of values that are not integers".to_owned() });
         }

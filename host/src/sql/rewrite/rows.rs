@@ -60,7 +60,7 @@ pub(super) fn plan(work: &Work<'_>) -> Result<Plan, Blocked> {
     let keys: Vec<SortKey> = keys.into_iter().map(|(key, _)| key).collect();
     let mut items = work.head().to_owned();
     for (index, text) in hidden.texts.iter().enumerate() {
-        items.push_str(&format!(",\n({text}\n) AS {}", task.quote(&format!("{}k{index}", task.prefix))));
+        items.push_str(&format!(",\n({text}\n) AS {}", task.quote(&format!("{}k{index}", task.prefix()))));
     }
     let mut after = work.grouping().to_owned();
     if let (Some(first), Some(last)) = (work.clauses.order.first(), work.clauses.order.last()) {
@@ -173,7 +173,7 @@ fn hides_alias(expr: &Expr, columns: &[Output], rules: &dyn Rules) -> Result<boo
 
 /// The final sort by an engine: all columns are loaded, the keys with their collations.
 fn sorted(work: &Work<'_>, columns: &[Output], keys: &[SortKey], hidden: usize) -> Result<FinalStage, Blocked> {
-    let (prefix, rules) = (&work.task.prefix, work.rules());
+    let (prefix, rules) = (work.task.prefix(), work.rules());
     let name = |column: KeyColumn| match column {
         KeyColumn::Visible(place) => format!("{prefix}c{place}"),
         KeyColumn::Hidden(place) => format!("{prefix}k{place}"),
@@ -255,7 +255,7 @@ pub(super) fn distinct_sql(
     terms: &[String],
     window: Window,
 ) -> FinalStage {
-    let prefix = &task.prefix;
+    let prefix = task.prefix();
     let loaded = columns.iter().enumerate().map(|(index, (_, collation))| LoadColumn {
         name: format!("{prefix}c{index}"),
         declared: String::new(),

@@ -16,10 +16,10 @@ use crate::sql::inspect::{keys, unfit};
 pub(super) struct Fit(Mutex<(u64, BTreeSet<String>)>);
 
 impl Fit {
-    /// Those that are known of this layout.
-    fn known(&self, layout: u64) -> BTreeSet<String> {
+    /// Those of these tables that were not looked at in this layout.
+    fn missing<'a, K>(&self, layout: u64, tables: impl Iterator<Item = (&'a str, K)>) -> Vec<(&'a str, K)> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0 == layout { known.1.clone() } else { BTreeSet::new() }
+        tables.filter(|(table, _)| known.0 != layout || !known.1.contains(*table)).collect()
     }
 
     fn note(&self, layout: u64, table: &str) {
@@ -40,14 +40,9 @@ impl Entry {
     /// Looks at the keys of tables that were not looked at yet. The first node that answers decides, as all are meant to be
     /// alike; where none does, the statement itself will say so.
     pub(super) async fn fits(&self, asked: &Asked, tables: &[String]) -> Result<(), Error> {
-        let keys = keys(&self.spec);
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let known = self.fit.known(asked.layout_version);
         let is_asked = |name: &str| tables.iter().any(|table| table.eq_ignore_ascii_case(name));
-        let missing = keys.into_iter().filter(|(table, _)| !known.contains(*table) && is_asked(table));
-        for (table, key) in missing {
+        let keys = keys(&self.spec).filter(|(table, _)| is_asked(table));
+        for (table, key) in self.fit.missing(asked.layout_version, keys) {
             let name = table.to_owned();
             let wanted = [&name];
             let shards = holders(&asked.nodes, table);

@@ -92,12 +92,12 @@ impl Entry {
         let Route::Read(reads) = route(&asked.parsed.statement, parameters, topology)? else {
             return Err(Error::Internal("a read that has no way of one".into()));
         };
-        self.fits(asked, &tables_of(asked)).await?;
+        self.fits(asked, tables_of(asked)).await?;
         let is_told = topology.is_split() || !hides_columns(asked);
         let is_whole = topology.shards().get() <= 1 || (is_told && reads.whole_at(topology).is_some());
         let shapes = match is_whole {
             true => Arc::<Columns>::default(),
-            false => self.shapes.of(&asked.nodes, &tables_of(asked), asked.due).await?,
+            false => self.shapes.of(&asked.nodes, tables_of(asked), asked.due).await?,
         };
         let catalog = Catalog { topology, shapes: &shapes };
         Ok(plan(&asked.parsed, &asked.params, &reads, &catalog, options)?)
@@ -222,7 +222,7 @@ impl Entry {
 
     /// Whether tables are other than the plan took them for. Not asked of the nodes at every misspelt name.
     async fn is_changed(&self, asked: &Asked) -> Result<bool, Error> {
-        let doubtful = self.shapes.older(&tables_of(asked), DOUBT);
+        let doubtful = self.shapes.older(tables_of(asked), DOUBT);
         match doubtful.is_empty() {
             true => Ok(false),
             false => self.shapes.renew(&asked.nodes, &doubtful, asked.due).await,
@@ -231,11 +231,8 @@ impl Entry {
 }
 
 /// The tables that a statement names, each once.
-pub(super) fn tables_of(asked: &Asked) -> Vec<String> {
-    let mut tables = asked.parsed.survey().tables.clone();
-    tables.sort();
-    tables.dedup();
-    tables
+pub(super) fn tables_of(asked: &Asked) -> &[String] {
+    &asked.parsed.survey().named
 }
 
 /// Whether a statement names what each shard may have of its own, unless the table declares it.

@@ -23,7 +23,7 @@ impl Entry {
         let layout = asked.nodes.layout();
         let parameters = Parameters { positional: &asked.params };
         let route = route(&asked.parsed.statement, parameters, &layout.topology)?;
-        let mut tables = tables_of(asked);
+        let mut tables = tables_of(asked).to_vec();
         // Its name may have a schema before it, which those of a read have not.
         if let Route::Change { table, .. } | Route::Insert { table, .. } | Route::InsertSelect { table, .. } = &route {
             tables.push(table.clone());
@@ -31,7 +31,7 @@ impl Entry {
         self.fits(asked, &tables).await?;
         let shapes = match &route {
             Route::Copied { .. } | Route::InsertSelect { .. } => {
-                self.shapes.of(&asked.nodes, &tables_of(asked), asked.due).await?
+                self.shapes.of(&asked.nodes, tables_of(asked), asked.due).await?
             }
             Route::Read(_) | Route::Change { .. } | Route::Insert { .. } => Arc::<Columns>::default(),
         };

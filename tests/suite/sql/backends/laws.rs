@@ -355,3 +355,27 @@ pub(super) async fn parameters_that_are_missing_are_an_error(server: &dyn Server
     assert_eq!(fault.kind, FaultKind::Statement, "{fault:?}");
     assert_eq!(number(&mut *session, "SELECT 7").await, 7);
 }
+
+/// Not for all: SQLite keeps what a transaction did before a statement of it failed.
+pub(super) async fn a_failed_transaction_is_not_committed(server: &dyn Server) {
+    let backend = server.backend(1);
+    let mut session = session(&backend, server).await;
+    execute(&mut *session, &format!("CREATE TABLE t (id {} PRIMARY KEY)", server.words().integer)).await;
+    session.transact(Step::Begin, soon()).await.expect("it begins");
+    execute(&mut *session, "INSERT INTO t VALUES (1)").await;
+    session.execute(bound("INSERT INTO t VALUES (1)")).await.expect_err("the key is taken");
+    session.execute(bound("INSERT INTO t VALUES (2)")).await.expect_err("the transaction has failed");
+    assert_eq!(session.transact(Step::Commit, soon()).await.expect_err("it failed").kind, FaultKind::Statement);
+    assert_eq!(number(&mut *session, "SELECT COUNT(*) FROM t").await, 0);
+}
+
+/// Not for all: what reaches round the session is each server's own.
+pub(super) async fn refuses(server: &dyn Server, statements: &[&str]) {
+    let backend = server.backend(1);
+    let mut session = session(&backend, server).await;
+    for sql in statements {
+        assert_eq!(failure(&mut *session, bound(sql)).await.kind, FaultKind::Statement, "{sql}");
+        assert_eq!(session.execute(bound(sql)).await.unwrap_err().kind, FaultKind::Statement, "{sql}");
+    }
+    assert_eq!(number(&mut *session, "SELECT 7").await, 7);
+}

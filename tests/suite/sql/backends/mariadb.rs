@@ -13,6 +13,7 @@ use leverframe::sql::value::Value;
 use mysql_async::prelude::Queryable as _;
 
 use super::every_law;
+use super::laws::{a_failed_transaction_is_not_committed, refuses};
 use super::server::{CONNECT, Server, Words, all, bound, collected, execute, failure, number, session, soon};
 use crate::world::MariaDb;
 
@@ -135,20 +136,6 @@ async fn a_text_with_colons_is_not_changed() {
 }
 
 #[tokio::test]
-async fn a_transaction_of_which_a_statement_failed_is_not_committed() {
-    let server = start().await;
-    let backend = server.backend(1);
-    let mut session = session(&backend, &server).await;
-    execute(&mut *session, "CREATE TABLE t (id int PRIMARY KEY)").await;
-    session.transact(Step::Begin, soon()).await.unwrap();
-    execute(&mut *session, "INSERT INTO t VALUES (1)").await;
-    session.execute(bound("INSERT INTO t VALUES (1)")).await.unwrap_err();
-    session.execute(bound("INSERT INTO t VALUES (2)")).await.unwrap_err();
-    assert_eq!(session.transact(Step::Commit, soon()).await.unwrap_err().kind, FaultKind::Statement);
-    assert_eq!(number(&mut *session, "SELECT COUNT(*) FROM t").await, 0);
-}
-
-#[tokio::test]
 async fn a_loaded_table_has_the_types_and_collations_of_the_answer_and_hides_the_real_one() {
     let server = start().await;
     let backend = server.backend(1);
@@ -200,15 +187,14 @@ async fn an_enumeration_is_loaded_only_as_it_was_declared() {
 }
 
 #[tokio::test]
+async fn a_transaction_of_which_a_statement_failed_is_not_committed() {
+    a_failed_transaction_is_not_committed(&start().await).await;
+}
+
+#[tokio::test]
 async fn statements_cannot_reach_round_the_session() {
-    let server = start().await;
-    let backend = server.backend(1);
-    let mut session = session(&backend, &server).await;
-    for sql in ["COMMIT", "BEGIN", "CREATE TEMPORARY TABLE t (a int)", "SET SESSION sql_mode = ''"] {
-        assert_eq!(failure(&mut *session, bound(sql)).await.kind, FaultKind::Statement, "{sql}");
-        assert_eq!(session.execute(bound(sql)).await.unwrap_err().kind, FaultKind::Statement, "{sql}");
-    }
-    assert_eq!(number(&mut *session, "SELECT 7").await, 7);
+    let statements = ["COMMIT", "BEGIN", "CREATE TEMPORARY TABLE t (a int)", "SET SESSION sql_mode = ''"];
+    refuses(&start().await, &statements).await;
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use leverframe::sql::plan::{Load, LoadColumn};
 use leverframe::sql::value::{Row, Value};
 
 use super::every_law;
+use super::laws::{a_failed_transaction_is_not_committed, refuses};
 use super::server::{CONNECT, Server, Words, all, bound, collected, execute, failure, number, session, soon};
 use crate::world::Postgres;
 
@@ -142,19 +143,6 @@ async fn an_overflow_is_told_from_other_failures_and_a_parameter_that_does_not_f
 }
 
 #[tokio::test]
-async fn a_transaction_of_which_a_statement_failed_is_not_committed() {
-    let server = Postgres::start().await;
-    let backend = server.backend(1);
-    let mut session = session(&backend, &server).await;
-    execute(&mut *session, "CREATE TABLE t (id int PRIMARY KEY)").await;
-    session.transact(Step::Begin, soon()).await.unwrap();
-    execute(&mut *session, "INSERT INTO t VALUES (1)").await;
-    session.execute(bound("INSERT INTO t VALUES (1)")).await.unwrap_err();
-    assert_eq!(session.transact(Step::Commit, soon()).await.unwrap_err().kind, FaultKind::Statement);
-    assert_eq!(number(&mut *session, "SELECT count(*) FROM t").await, 0);
-}
-
-#[tokio::test]
 async fn a_statement_goes_on_when_its_table_has_changed() {
     let server = Postgres::start().await;
     let backend = server.backend(1);
@@ -222,15 +210,15 @@ async fn a_cancelled_statement_keeps_its_connection() {
 }
 
 #[tokio::test]
+async fn a_transaction_of_which_a_statement_failed_is_not_committed() {
+    a_failed_transaction_is_not_committed(&Postgres::start().await).await;
+}
+
+#[tokio::test]
 async fn statements_cannot_reach_round_the_session() {
-    let server = Postgres::start().await;
-    let backend = server.backend(1);
-    let mut session = session(&backend, &server).await;
-    for sql in ["COMMIT", "BEGIN", "CREATE TEMPORARY TABLE t (a int)", "SELECT set_config('timezone', 'x', false)"] {
-        assert_eq!(failure(&mut *session, bound(sql)).await.kind, FaultKind::Statement, "{sql}");
-        assert_eq!(session.execute(bound(sql)).await.unwrap_err().kind, FaultKind::Statement, "{sql}");
-    }
-    assert_eq!(number(&mut *session, "SELECT 7").await, 7);
+    let statements =
+        ["COMMIT", "BEGIN", "CREATE TEMPORARY TABLE t (a int)", "SELECT set_config('timezone', 'x', false)"];
+    refuses(&Postgres::start().await, &statements).await;
 }
 
 #[tokio::test]

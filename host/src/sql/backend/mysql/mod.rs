@@ -52,13 +52,6 @@ impl Backend for MySql {
     }
 
     fn session<'a>(&'a self, node: &'a Address, due: Instant) -> BoxFuture<'a, Result<Box<dyn Session>, Fault>> {
-        Box::pin(async move {
-            let link = self.pools.get(node, due).await?;
-            Ok(Box::new(Lease::new(link)) as Box<dyn Session>)
-        })
-    }
-
-    fn engine(&self) -> Option<BoxFuture<'_, Result<Box<dyn Session>, Fault>>> {
-        None
+        Lease::of(&self.pools, node, due)
     }
 }

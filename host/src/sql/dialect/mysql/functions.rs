@@ -1,8 +1,9 @@
 //! Owns what is known of the functions of MySQL and MariaDB. One that is not listed is refused over several shards.
 
-use sqlparser::ast::{Function, FunctionArguments};
+use sqlparser::ast::Function;
 
 use super::super::Nature;
+use super::super::lists::{Lists, argument_count};
 
 /// Aggregates that partial results are combined of.
 const COMBINED: &[&str] = &["count", "sum", "avg", "min", "max", "bit_and", "bit_or", "bit_xor"];
@@ -53,35 +54,22 @@ pub(super) const OF_SESSION: &[&str] = &[
 /// Known, and not without a trace in the session.
 const LEAVING: &[&str] = &["last_insert_id", "get_lock", "release_lock", "benchmark", "nextval", "lastval", "setval"];
 
+const LISTS: Lists = Lists { whole: WHOLE, ordered: ORDERED, volatile: VOLATILE, window: WINDOW, steady: STEADY };
+
 /// Whether a function of this name is known, and leaves the session as it is.
 pub(in crate::sql) fn leaves_session(name: &str) -> bool {
-    let known = [COMBINED, WHOLE, ORDERED, WINDOW, VOLATILE, STEADY];
-    known.iter().any(|names| names.contains(&name)) && !LEAVING.contains(&name)
+    let is_known = COMBINED.contains(&name) || LISTS.nature(name) != Nature::Unknown;
+    is_known && !LEAVING.contains(&name)
 }
 
 /// What a call is.
 pub(super) fn nature(function: &Function) -> Nature {
     let name = function.name.to_string().to_ascii_lowercase();
-    let listed = |names: &[&str]| names.contains(&name.as_str());
-    let count = match &function.args {
-        FunctionArguments::List(list) => list.args.len(),
-        FunctionArguments::None | FunctionArguments::Subquery(_) => 0,
-    };
-    if listed(COMBINED) {
+    match COMBINED.contains(&name.as_str()) {
         // `COUNT(DISTINCT a, b)` counts rows without NULL.
-        if count == 1 { Nature::Aggregate } else { Nature::Whole }
-    } else if listed(WHOLE) {
-        Nature::Whole
-    } else if listed(ORDERED) {
-        Nature::Ordered
-    } else if listed(VOLATILE) {
-        Nature::Volatile
-    } else if listed(WINDOW) {
-        Nature::Window
-    } else if listed(STEADY) {
-        Nature::Steady
-    } else {
-        Nature::Unknown
+        true if argument_count(function) == 1 => Nature::Aggregate,
+        true => Nature::Whole,
+        false => LISTS.nature(&name),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use sqlparser::ast::{Expr, Function, FunctionArgumentClause, FunctionArguments};
 
+use super::super::lists::Lists;
 use super::super::{Nature, arguments};
 
 pub(super) const AGGREGATES: &[&str] = &[
@@ -88,32 +89,27 @@ const HARMLESS: &[&str] = &[
 /// Known, and not without a trace in the session.
 const LEAVING: &[&str] = &["setseed", "set_config", "nextval", "setval"];
 
+const LISTS: Lists = Lists { whole: WHOLE, ordered: ORDERED, volatile: VOLATILE, window: WINDOW, steady: STEADY };
+
 /// Whether a function of this name is known, and leaves the session as it is.
 pub(in crate::sql) fn leaves_session(name: &str) -> bool {
-    let known = [AGGREGATES, WHOLE, ORDERED, WINDOW, VOLATILE, STEADY, HARMLESS];
-    known.iter().any(|names| names.contains(&name)) && !LEAVING.contains(&name)
+    let is_known = AGGREGATES.contains(&name) || HARMLESS.contains(&name) || LISTS.nature(name) != Nature::Unknown;
+    is_known && !LEAVING.contains(&name)
 }
 
 /// What a call is.
 pub(super) fn nature(function: &Function) -> Nature {
     let name = name(function);
-    let listed = |names: &[&str]| names.contains(&name.as_str());
     let count = arguments(function).map_or(0, |given| given.len());
     let is_set = !function.within_group.is_empty();
-    if listed(AGGREGATES) && !is_set && (count == 1 || is_count_all(function, &name)) {
-        Nature::Aggregate
-    } else if listed(WHOLE) {
-        Nature::Whole
-    } else if listed(ORDERED) {
-        if has_own_order(function) { Nature::Whole } else { Nature::Ordered }
-    } else if listed(VOLATILE) || (name == "age" && count < 2) {
-        Nature::Volatile
-    } else if listed(WINDOW) {
-        Nature::Window
-    } else if listed(STEADY) {
-        Nature::Steady
-    } else {
-        Nature::Unknown
+    if AGGREGATES.contains(&name.as_str()) && !is_set && (count == 1 || is_count_all(function, &name)) {
+        return Nature::Aggregate;
+    }
+    match LISTS.nature(&name) {
+        Nature::Ordered if has_own_order(function) => Nature::Whole,
+        // Of one moment it is the age at this one.
+        Nature::Steady if name == "age" && count < 2 => Nature::Volatile,
+        nature => nature,
     }
 }
 
