@@ -55,10 +55,7 @@ impl Engine {
                 Ok(session) => Self::Own(session),
                 Err(fault) => return Err(Error::of_nodes(vec![(OWN.into(), fault)]).into()),
             },
-            None => match run.nodes.session(Shard::ANY, &[], run.due).await {
-                Ok(session) => Self::Node(session),
-                Err(unopened) => return Err(Error::of_nodes(vec![unopened.into()]).into()),
-            },
+            None => Self::Node(any_node(run).await?),
         };
         let begun = run.in_time(engine.session().transact(Step::Begin, run.due)).await.and_then(|begun| begun);
         match begun {
@@ -118,6 +115,24 @@ pub(super) fn rounds(run: &Run, connections: usize) -> (Vec<Vec<usize>>, usize) 
     match all <= connections {
         true => (vec![(0..run.plan.nodes.len()).collect()], all),
         false => (loads.into_values().collect(), 1 + engine),
+    }
+}
+
+/// A session with one of the nodes: with another where one does not take it. Nothing was done there yet.
+async fn any_node(run: &Run) -> Result<NodeSession, Error> {
+    let (mut excluded, mut first) = (Vec::new(), None);
+    loop {
+        let unopened = match run.nodes.session(Shard::ANY, &excluded, run.due).await {
+            Ok(session) => return Ok(session),
+            Err(unopened) => unopened,
+        };
+        let endpoint = unopened.endpoint;
+        let first = first.get_or_insert(unopened);
+        match endpoint {
+            Some(endpoint) if !run.is_late() => excluded.push(endpoint),
+            // That nobody is left to ask says less than why the first one failed.
+            _ => return Err(Error::of_nodes(vec![first.clone().into()])),
+        }
     }
 }
 
