@@ -3,9 +3,12 @@
 
 pub(crate) mod checking;
 mod crews;
+mod desk;
 mod entries;
 mod fleet;
+mod lease;
 mod ports;
+mod seats;
 mod sources;
 mod takeover;
 mod ward;
@@ -24,6 +27,7 @@ use crate::plugin::{Folder, PluginEngine, Supervisor};
 use crate::proxy::Worker;
 use crate::routing::Seats;
 use crews::Crews;
+use desk::Desk;
 use fleet::Fleet;
 use ports::Ports;
 use ward::Tell;
@@ -65,10 +69,14 @@ impl App {
         let (tell_lost_policy, lost_policies) = mpsc::unbounded_channel();
         let spawn = |number| Worker::spawn(number, tell_lost.clone());
         let workers = (0..config.workers.get()).map(spawn).collect::<Result<Vec<_>, _>>()?;
-        let seats = Seats::new(workers.iter().map(crate::proxy::WorkerHandle::seats).collect());
+        let (to_desk, for_desk) = mpsc::unbounded_channel();
+        let mailboxes = workers.iter().map(crate::proxy::WorkerHandle::seats).chain([to_desk]);
+        let seats = Seats::new(mailboxes.collect());
         let supervisor = Arc::new(Supervisor::new(engine, seats, config.plugins.clone()));
 
         let mut background = JoinSet::new();
+        let desk = Desk::new(workers.len(), tell_lost);
+        background.spawn(desk.clone().serve(for_desk));
         background.spawn(Arc::clone(&supervisor).run(lost));
         background.spawn(Arc::clone(&supervisor).run(lost_policies));
         if let Some(folder) = &config.plugins.folder {
@@ -92,7 +100,7 @@ impl App {
             reload: reloader.status(),
         };
         let tell = Tell { events: log.events(), lost: tell_lost_policy };
-        let mut fleet = Fleet::new(workers, (ports, crews), tell, publish, shared);
+        let mut fleet = Fleet::new(workers, (ports, crews, desk), tell, publish, shared);
         if let Err(reason) = fleet.apply(config).await {
             fleet.stop().await;
             anyhow::bail!(reason);

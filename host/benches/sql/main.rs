@@ -21,6 +21,10 @@ mod programs;
 mod queries;
 mod scene;
 mod world;
+#[path = "../../../tests/suite/under_load/wrk.rs"]
+mod wrk;
+
+use std::time::Duration;
 
 use scene::Scene;
 
@@ -29,12 +33,12 @@ use scene::Scene;
 struct Extent {
     rows: u32,
     rounds: usize,
-    points: u32,
+    points: Duration,
 }
 
-const WHOLE: Extent = Extent { rows: 300_000, rounds: 7, points: 20_000 };
+const WHOLE: Extent = Extent { rows: 300_000, rounds: 15, points: Duration::from_secs(8) };
 /// That it runs is the question then.
-const SHORT: Extent = Extent { rows: 3_000, rounds: 1, points: 100 };
+const SHORT: Extent = Extent { rows: 3_000, rounds: 1, points: Duration::from_millis(400) };
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {

@@ -10,6 +10,7 @@ mod metrics;
 mod origin;
 mod plugins;
 mod problem;
+mod repair;
 mod scaling;
 mod server;
 mod sql;

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::sync::{oneshot, watch};
 
-use super::{clusters, endpoints, events, health, metrics, origin, plugins, problem, scaling, sql, strategy};
+use super::{clusters, endpoints, events, health, metrics, origin, plugins, problem, repair, scaling, sql, strategy};
 use crate::config::ReloadStatus;
 use crate::discovery::Directory;
 use crate::model::ClusterName;
@@ -125,6 +125,9 @@ fn routes(shared: Shared) -> Router {
         .route("/api/events/stream", get(events::stream))
         .route("/api/plugins", get(plugins::plugins))
         .route("/api/sql", get(sql::entries))
+        .route("/api/sql/{entry}/rebuild/{node}", post(repair::rebuild))
+        .route("/api/sql/{entry}/trust/{node}", post(repair::trust))
+        .route("/api/sql/{entry}/verify", post(repair::verify))
         .route("/strategy", post(strategy::switch))
         .merge(scaling::routes(&shared))
         .fallback(problem::no_such_path)

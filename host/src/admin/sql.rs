@@ -1,16 +1,21 @@
 //! `GET /api/sql`: each SQL entry, what lies where behind it, who may be asked, and what it counted.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::State as Extracted;
 use serde_json::{Map, Value, json};
 
+use super::repair;
 use super::server::Shared;
-use crate::config::{SqlEntry, TopologySpec};
+use crate::config::SqlEntry;
 use crate::observe::ServedEntry;
 use crate::sql::figures::{Reading, Times};
 use crate::sql::layout::{Layout, TableWords};
+use crate::sql::replica::{Filling, NodeStatus, Seat, Seen, Stage, State};
 
-pub(super) async fn entries(State(shared): State<Shared>) -> Json<Value> {
+/// What a proxy promises that does not have the log.
+const STANDBY_READS: &str = "each sees all that any node within reach was last seen to have, and its own position";
+
+pub(super) async fn entries(Extracted(shared): Extracted<Shared>) -> Json<Value> {
     let served = shared.served();
     Json(json!({ "entries": served.sql.values().map(entry).collect::<Vec<_>>() }))
 }
@@ -27,14 +32,13 @@ fn entry(served: &ServedEntry) -> Value {
         "name": name.as_str(),
         "cluster": cluster.as_str(),
         "backend": backend.as_str(),
-        "topology": match topology {
-            TopologySpec::Partitioned(_) => "partitioned",
-            TopologySpec::Split(_) => "split",
-        },
+        "topology": topology.as_str(),
         "shards": laid_out.map(shards),
         "tables": laid_out.map(|layout| layout.tables.iter().map(table).collect::<Vec<_>>()),
         // Why no statement can be answered now.
         "unready": why,
+        // Where every node holds everything.
+        "replication": served.entry.seat().map(|seat| replication(seat)),
         "figures": figures(&served.figures.read()),
         "cache": {
             "text_hits": cached.text_hits,
@@ -43,6 +47,77 @@ fn entry(served: &ServedEntry) -> Value {
             "plan_misses": cached.plan_misses,
             "plans": cached.plans,
         },
+    })
+}
+
+fn replication(seat: &Seat) -> Value {
+    let stage = seat.stage();
+    let mut told = json!({ "log": stage.as_str(), "why": stage.why() });
+    if let (Some(standby), Value::Object(told)) = (stage.standby(), &mut told) {
+        let seen = |seen: Seen| {
+            json!({
+                "name": seen.name.as_str(),
+                "position": seen.position.map(|position| position.0),
+                "readable": seen.is_readable,
+                "why": seen.why,
+            })
+        };
+        told.insert("nodes".to_owned(), standby.nodes().into_iter().map(seen).collect());
+        told.insert("reads".to_owned(), Value::from(STANDBY_READS));
+    }
+    if let (Stage::Open(sequencer), Value::Object(told)) = (&stage, &mut told) {
+        let status = sequencer.status();
+        let (entries, fsyncs) = status.appended;
+        let nodes: Vec<Value> = status.nodes.iter().map(node).collect();
+        let more = json!({
+            "position": status.last.0,
+            "acknowledged": status.acknowledged.0,
+            "trimmed": status.trimmed.0,
+            "log_bytes": status.bytes,
+            "appended": entries,
+            "fsyncs": fsyncs,
+            "fenced_by_epoch": status.fenced,
+            "nodes": nodes,
+            // The comparison of all nodes that goes on, or the last one.
+            "verify": sequencer.check().as_ref().map(repair::check),
+        });
+        if let Value::Object(more) = more {
+            told.extend(more);
+        }
+    }
+    told
+}
+
+fn node(node: &NodeStatus) -> Value {
+    let (left, rate) = match node.state {
+        State::Recovering { left, rate } => (Some(left), Some(rate)),
+        _ => (None, None),
+    };
+    let (at, statement) = match &node.state {
+        State::Inconsistent { position, statement, .. } => (Some(position.0), Some(statement.as_str())),
+        _ => (None, None),
+    };
+    let filling = match &node.state {
+        State::Rebuilding { progress: Filling { from, tables, rows, bytes } } => {
+            Some(json!({ "from": from, "tables": tables, "rows": rows, "bytes": bytes }))
+        }
+        _ => None,
+    };
+    json!({
+        "name": node.name,
+        "state": node.state.name(),
+        "why": node.state.why(),
+        "position": node.position.0,
+        "lag": node.lag,
+        "readable": node.is_readable,
+        "flapping": node.is_flapping,
+        "left": left,
+        "rate": rate,
+        // Where it has differed from the others.
+        "differed_at": at,
+        "statement": statement,
+        // How far filling it anew is.
+        "filling": filling,
     })
 }
 

@@ -12,13 +12,17 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::checking;
+use super::desk::Desk;
+use super::seats::{Place, take};
 use super::ward::Ward;
 use crate::config::{Cluster, Config, SqlEntry};
-use crate::model::{ClusterName, SqlName};
+use crate::model::{ClusterName, Events, SqlName};
 use crate::observe::ServedEntry;
 use crate::proxy::{Service, ServiceBody, ServiceRequest};
+use crate::routing::Chooser;
 use crate::sql::figures::Figures;
 use crate::sql::http;
+use crate::sql::replica::Seat;
 use crate::sql::run::Entry;
 use crate::sql::write::Lasting;
 
@@ -37,6 +41,8 @@ struct Kept {
     entry: ServedEntry,
     manner: Manner,
     ward: Ward,
+    /// From where its nodes are written to, where they all hold everything.
+    seat: Option<(Place, Arc<Seat>)>,
     window: Arc<Window>,
 }
 
@@ -50,22 +56,41 @@ fn manner(cluster: &Cluster) -> Manner {
 impl Entries {
     /// Serves those of a configuration. One whose configuration and cluster stay is kept, with its connections and plans;
     /// statements under way finish on the one that they began with.
-    pub(super) fn follow(&mut self, config: &Config, wards: &BTreeMap<ClusterName, Ward>) {
+    pub(super) fn follow(
+        &mut self,
+        config: &Config,
+        (wards, desk): (&BTreeMap<ClusterName, Ward>, &Desk),
+        events: &Events,
+    ) {
         let mut before = std::mem::take(&mut self.kept);
         for (name, spec) in &config.sql {
             let cluster = config.clusters.get(&spec.cluster);
             let (Some(cluster), Some(ward)) = (cluster, wards.get(&spec.cluster)) else { continue };
-            let manner = manner(cluster);
-            let kept = before.remove(name).filter(|kept| kept.is_made_of(spec, manner, ward));
-            let kept = kept.unwrap_or_else(|| self.make(spec, manner, ward));
+            let Some(chooser) = desk.chooser(&spec.cluster) else { continue };
+            let (manner, place) = (manner(cluster), Place::of(spec, cluster));
+            let kept = match before.remove(name) {
+                Some(kept) if kept.is_made_of(spec, manner, ward) && kept.place() == place.as_ref() => kept,
+                earlier => {
+                    let seat = place.map(|place| take(place, earlier.and_then(|kept| kept.seat), events));
+                    self.make(spec, manner, (ward, chooser), seat)
+                }
+            };
             self.kept.insert(name.clone(), kept);
         }
-        drop(before);
+        for (_, seat) in before.into_values().filter_map(|kept| kept.seat) {
+            // It ends by itself, whoever still has an answer to come.
+            drop(seat.close());
+        }
         self.lasting.retain(|lasting| !lasting.is_over());
     }
 
-    /// Waits until no change is half made, but no longer than `until`.
+    /// Waits until no change is half made and every log is closed, but no longer than `until`.
     pub(super) async fn settle(&self, until: Instant) {
+        for (place, seat) in self.kept.values().filter_map(|kept| kept.seat.as_ref()) {
+            if timeout_at(until, seat.close()).await.is_err() {
+                tracing::warn!(log = %place.log().display(), "the log is still in use; what is in it is done by the next");
+            }
+        }
         for lasting in &self.lasting {
             if timeout_at(until, lasting.done()).await.is_err() {
                 tracing::warn!("a change of several SQL nodes is still being made lasting; it may stay half done");
@@ -74,17 +99,26 @@ impl Entries {
         }
     }
 
-    fn make(&mut self, spec: &SqlEntry, manner: Manner, ward: &Ward) -> Kept {
+    fn make(
+        &mut self,
+        spec: &SqlEntry,
+        manner: Manner,
+        (ward, chooser): (&Ward, Arc<Chooser>),
+        seat: Option<(Place, Arc<Seat>)>,
+    ) -> Kept {
         let figures = Arc::clone(self.figures.entry(spec.name.clone()).or_default());
         let spec = Arc::new(spec.clone());
-        let (live, circuits) = (Arc::clone(&ward.live), Arc::clone(&ward.circuits));
+        let circuits = Arc::clone(&ward.circuits);
         let (attempts, connect) = manner;
         let backend = checking::backend(&spec.backend, spec.limits.connections, connect);
-        let entry = Entry::new(Arc::clone(&spec), backend, live, circuits, attempts);
+        let entry = match &seat {
+            Some((_, seat)) => Entry::replicated(Arc::clone(&spec), backend, chooser, circuits, Arc::clone(seat)),
+            None => Entry::new(Arc::clone(&spec), backend, chooser, circuits, attempts),
+        };
         self.lasting.push(entry.lasting().clone());
         let service = http::Service::new(Arc::clone(&entry), Arc::clone(&spec), Arc::clone(&figures));
         let window = Arc::new(Window { service: Arc::new(service), control: Handle::current() });
-        Kept { entry: ServedEntry { spec, entry, figures }, manner, ward: ward.clone(), window }
+        Kept { entry: ServedEntry { spec, entry, figures }, manner, ward: ward.clone(), seat, window }
     }
 
     /// What routes lead to.
@@ -100,6 +134,10 @@ impl Entries {
 }
 
 impl Kept {
+    fn place(&self) -> Option<&Place> {
+        self.seat.as_ref().map(|(place, _)| place)
+    }
+
     fn is_made_of(&self, spec: &SqlEntry, manner: Manner, ward: &Ward) -> bool {
         *self.entry.spec == *spec
             && self.manner == manner
@@ -126,7 +164,7 @@ impl Service for Window {
             // Dropped, it aborts what it runs.
             let mut task = JoinSet::new();
             let asked = Arc::clone(&service);
-            let work = async move { asked.call(&request.head, &request.body).await };
+            let work = async move { asked.call(request.head, &request.body).await };
             task.spawn_on(work, &control);
             let response = match task.join_next().await {
                 Some(Ok(response)) => response,

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::crews::Crews;
+use super::desk::Desk;
 use super::entries::Entries;
 use super::ports::Ports;
 use super::sources;
@@ -36,6 +37,7 @@ pub(super) struct Fleet {
     gone: BTreeMap<ClusterName, Arc<LiveCluster>>,
     entries: Entries,
     crews: Crews,
+    desk: Desk,
     tell: Tell,
     publish: watch::Sender<Arc<Served>>,
     admin: admin::Shared,
@@ -62,7 +64,7 @@ type Sockets = BTreeMap<ListenerName, Vec<Vec<TcpListener>>>;
 struct Prepared {
     wards: BTreeMap<ClusterName, Ward>,
     assignments: BTreeMap<ClusterName, StrategySpec>,
-    /// For each cluster whose strategy is new, a strategy for each worker.
+    /// For each cluster whose strategy is new, a strategy for each worker, and one for the desk.
     seats: BTreeMap<ClusterName, Vec<Seat>>,
     /// For each cluster whose policies are new, all of them.
     policies: BTreeMap<ClusterName, Vec<PolicySeat>>,
@@ -75,7 +77,7 @@ struct Prepared {
 impl Fleet {
     pub(super) fn new(
         workers: Vec<WorkerHandle>,
-        (ports, crews): (Ports, Crews),
+        (ports, crews, desk): (Ports, Crews, Desk),
         tell: Tell,
         publish: watch::Sender<Arc<Served>>,
         admin: admin::Shared,
@@ -89,6 +91,7 @@ impl Fleet {
             gone: BTreeMap::new(),
             entries: Entries::default(),
             crews,
+            desk,
             tell,
             publish,
             admin,
@@ -109,7 +112,7 @@ impl Fleet {
                 return Err(reason);
             }
         };
-        let Prepared { wards, assignments, seats, mut policies, listeners, sockets, admin } = prepared;
+        let Prepared { wards, assignments, mut seats, mut policies, listeners, sockets, admin } = prepared;
 
         let earlier = Arc::clone(&self.publish.borrow().config);
         let disbanded = self.crews.follow(&earlier, &config, &wards).await;
@@ -123,7 +126,10 @@ impl Fleet {
         }
         self.offer(&listeners, &sockets, admin.as_ref()).await;
         let opened: Vec<ListenerName> = sockets.keys().cloned().collect();
-        self.entries.follow(&config, &wards);
+        // The last one is the desk's, which comes after the workers.
+        let last = |(name, seats): (&ClusterName, &mut Vec<Seat>)| Some((name.clone(), seats.pop()?));
+        self.desk.follow(&wards, seats.iter_mut().filter_map(last).collect());
+        self.entries.follow(&config, (&wards, &self.desk), &self.tell.events);
         let mut updates = updates(self.workers.len(), &config, &wards, (&listeners, sockets), seats);
         updates.iter_mut().for_each(|update| update.services = self.entries.services());
         self.replace_worlds(updates).await;

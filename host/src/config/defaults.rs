@@ -46,6 +46,18 @@ pub(super) const EVERY_ERROR: &[(u16, u16)] = &[(400, 599)];
 /// The folder for what must outlast the process, next to the file.
 pub(super) const STATE_FOLDER: &str = "state";
 
+/// The log of a replicated database holds what a node missed: at some hundred bytes an entry, millions of them.
+pub(super) const LOG_BYTES: u64 = 1 << 30;
+
+/// As long as that of the control plane: long enough for a holder to miss extending it some times.
+pub(super) const LEASE_TERM: Duration = Duration::from_secs(6);
+
+/// What else is kept in the same Redis has other names.
+pub(super) const LEASE_PREFIX: &str = "leverframe:";
+
+/// A statement of the log that takes longer is tried again with twice as much, as its node may hang.
+pub(super) const APPLY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Where Debian's and Docker's own packages put the engine's socket.
 pub(super) const DOCKER_ENGINE: &str = "unix:///var/run/docker.sock";
 

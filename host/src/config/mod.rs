@@ -50,7 +50,8 @@ pub use sources::{
     RedisSource, Scaling, SourceSpec,
 };
 pub use sql::{
-    BackendSpec, CollationSpec, DatabaseSpec, HoldingSpec, KeySpec, KeyValue, PartitionSpec, PartitionedSpec,
-    PlacementSpec, RangeError, RangeSpec, Secret, SplitSpec, SqlEntry, SqlLimits, TableSpec, TopologySpec,
+    AcknowledgeSpec, BackendSpec, CollationSpec, DatabaseSpec, HoldingSpec, KeySpec, KeyValue, LeaseSpec,
+    PartitionSpec, PartitionedSpec, PlacementSpec, RangeError, RangeSpec, ReplicatedSpec, Secret, SplitSpec, SqlEntry,
+    SqlLimits, TableSpec, TopologySpec,
 };
 pub use units::duration;

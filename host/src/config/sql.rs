@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::ops::Bound;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{ClusterName, SqlName};
@@ -87,6 +88,80 @@ pub enum TopologySpec {
     Partitioned(PartitionedSpec),
     /// Every node holds all rows, and the scan of one table is divided among them.
     Split(SplitSpec),
+    /// Every node holds all rows, and a write goes to all of them by way of one log.
+    Replicated(ReplicatedSpec),
+}
+
+impl TopologySpec {
+    /// As it is written in the file.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Partitioned(_) => "partitioned",
+            Self::Split(_) => "split",
+            Self::Replicated(_) => "replicated",
+        }
+    }
+}
+
+/// How writes go to nodes that all hold everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicatedSpec {
+    /// When a client is told that its write was done.
+    pub acknowledge: AcknowledgeSpec,
+    /// The file of the log.
+    pub log: PathBuf,
+    /// Where it is decided which proxy writes to it; none for the lock of a file beside it.
+    pub lease: Option<LeaseSpec>,
+    /// The log may be so long: a node that would need more of it must be filled anew.
+    pub log_bytes: u64,
+    /// A read may be answered by a node that lacks so many entries of those that were acknowledged.
+    pub max_lag: u64,
+    /// How long a node may take for a statement of the log, at first.
+    pub apply_timeout: Duration,
+    /// Functions that write, besides those that are known to.
+    pub writers: Vec<String>,
+    /// Functions of the user's own that do the same on every node, given equal data.
+    pub trusted: Vec<String>,
+}
+
+/// A lease in Redis.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LeaseSpec {
+    /// Where that is: `redis://[user:password@]host:port/database`.
+    pub url: String,
+    /// What stands before the names of its keys.
+    pub prefix: String,
+    /// For how long it is had, unless it is extended.
+    pub term: Duration,
+}
+
+impl fmt::Debug for LeaseSpec {
+    /// Without the address, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeaseSpec").field("prefix", &self.prefix).field("term", &self.term).finish_non_exhaustive()
+    }
+}
+
+/// When a client is told that its write was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcknowledgeSpec {
+    /// When all nodes that are up have applied it.
+    AllUp,
+    /// When more than half of all nodes have.
+    Majority,
+    /// When one has.
+    One,
+}
+
+impl AcknowledgeSpec {
+    /// As it is written in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AllUp => "all_up",
+            Self::Majority => "majority",
+            Self::One => "one",
+        }
+    }
 }
 
 /// The shards, and the tables on them.

@@ -47,6 +47,31 @@ pub enum Change {
     },
     /// What keeps up the number of a cluster's nodes did something with one of them, or saw something of it.
     Node(NodeChange),
+    /// A node that holds a copy of a replicated database.
+    Replica(ReplicaChange),
+}
+
+/// What became of a node that holds a copy of a replicated database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicaChange {
+    /// It has everything that was written, and answers.
+    Up,
+    /// It does not answer; what is written waits for it.
+    Down,
+    /// It answers, and applies what was written while it was away.
+    Recovering,
+    /// It did something else than the others with the same statement: it gets nothing any more.
+    Inconsistent,
+    /// What it has cannot be brought up to date by what is kept: it must be filled anew.
+    RebuildNeeded,
+    /// It is filled anew.
+    Rebuilding,
+    /// It has less than it had: it was restored from a backup.
+    OlderData,
+    /// It comes and goes; or no longer.
+    Flapping(bool),
+    /// It follows another writer: this one must not write any more.
+    Fenced,
 }
 
 /// What became of a node whose cluster is scaled.

@@ -16,7 +16,7 @@ mod status;
 pub use backoff::Backoff;
 pub use catalog::Catalog;
 pub use endpoint::{Address, AddressError, Endpoint, EndpointId, EndpointSpec, Labels, Reported, Weight};
-pub use event::{Change, Event, Events, NodeChange};
+pub use event::{Change, Event, Events, NodeChange, ReplicaChange};
 pub use fault::Fault;
 pub use health::{
     AdminState, CircuitState, EndpointState, HealthState, Observations, PanicChoice, PanicRule, Peers, Verdict,

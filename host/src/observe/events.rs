@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 
 use crate::model::{
     AdminState, Change, CircuitState, ClusterName, EndpointName, EndpointState, Event, Events, NodeChange, PluginName,
+    ReplicaChange,
 };
 
 /// The events that are kept: those of a bad hour in a small cluster.
@@ -175,6 +176,22 @@ pub fn describe(change: &Change) -> (&'static str, Option<(&'static str, &'stati
         Change::Node(NodeChange::Replaced) => ("node-replaced", None),
         Change::Node(NodeChange::Removed) => ("node-removed", None),
         Change::Node(NodeChange::Stopped) => ("node-stopped", None),
+        Change::Replica(change) => (replica(*change), None),
+    }
+}
+
+fn replica(change: ReplicaChange) -> &'static str {
+    match change {
+        ReplicaChange::Up => "replica-up",
+        ReplicaChange::Down => "replica-down",
+        ReplicaChange::Recovering => "replica-recovering",
+        ReplicaChange::Inconsistent => "replica-inconsistent",
+        ReplicaChange::RebuildNeeded => "replica-rebuild-needed",
+        ReplicaChange::Rebuilding => "replica-rebuilding",
+        ReplicaChange::OlderData => "replica-older-data",
+        ReplicaChange::Flapping(true) => "replica-flapping",
+        ReplicaChange::Flapping(false) => "replica-steady",
+        ReplicaChange::Fenced => "replica-fenced",
     }
 }
 

@@ -18,7 +18,7 @@ use super::shared::ClusterShared;
 use crate::circuit::Circuits;
 use crate::cluster::LiveCluster;
 use crate::config;
-use crate::model::{Carried, ClusterName, ListenerName, SqlName};
+use crate::model::{ClusterName, ListenerName, SqlName};
 use crate::routing::{RouteTable, Seat, SeatCommand, SeatLost, Selector};
 
 /// Everything that a worker is to serve from now on.
@@ -136,30 +136,9 @@ impl World {
 
     /// Handles what the control side says about a seat.
     pub(super) fn command(&self, command: SeatCommand) {
-        match command {
-            SeatCommand::Install { cluster, seat, reply } => {
-                let carried = match self.cluster(&cluster) {
-                    Some(cluster) => cluster.selector.borrow_mut().install(seat),
-                    None => Ok(Carried::Nothing),
-                };
-                // Nobody waits for the answer any more: the change will be settled all the same.
-                let _ = reply.send(carried);
-            }
-            SeatCommand::Refill { cluster, seat } => {
-                if let Some(cluster) = self.cluster(&cluster) {
-                    cluster.selector.borrow_mut().refill(seat);
-                }
-            }
-            SeatCommand::Keep(cluster) => {
-                if let Some(cluster) = self.cluster(&cluster) {
-                    cluster.selector.borrow_mut().keep();
-                }
-            }
-            SeatCommand::GoBack(cluster) => {
-                if let Some(cluster) = self.cluster(&cluster) {
-                    cluster.selector.borrow_mut().go_back();
-                }
-            }
+        // Who waits for an answer of a seat that is gone hears that there is nothing to fill.
+        if let Some(cluster) = self.cluster(command.cluster()) {
+            command.carry_out(&mut cluster.selector.borrow_mut());
         }
     }
 

@@ -2,6 +2,7 @@
 //! selector that holds a strategy to it. Compiles and tests without any plugin engine.
 
 mod candidates;
+mod chooser;
 mod fallback;
 mod figures;
 mod route;
@@ -13,6 +14,7 @@ mod strategy;
 mod tests;
 
 pub use candidates::Candidates;
+pub use chooser::Chooser;
 pub use fallback::RoundRobin;
 pub use figures::{PICK_TIME_BOUNDS_NS, SeatFigures, SeatReading};
 pub use route::RouteTable;

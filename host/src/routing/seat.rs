@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::figures::SeatFigures;
+use super::selector::Selector;
 use super::strategy::Strategy;
 use crate::model::{Carried, ClusterName, Fault, ImportError, SeatHolder};
 
@@ -51,6 +52,31 @@ pub enum SeatCommand {
     Keep(ClusterName),
     /// Take back what was kept aside.
     GoBack(ClusterName),
+}
+
+impl SeatCommand {
+    /// Whose seat it is about.
+    pub fn cluster(&self) -> &ClusterName {
+        match self {
+            Self::Install { cluster, .. }
+            | Self::Refill { cluster, .. }
+            | Self::Keep(cluster)
+            | Self::GoBack(cluster) => cluster,
+        }
+    }
+
+    /// Does it.
+    pub fn carry_out(self, selector: &mut Selector) {
+        match self {
+            Self::Install { seat, reply, .. } => {
+                // Nobody waits for the answer any more: the change will be settled all the same.
+                let _ = reply.send(selector.install(seat));
+            }
+            Self::Refill { seat, .. } => selector.refill(seat),
+            Self::Keep(_) => selector.keep(),
+            Self::GoBack(_) => selector.go_back(),
+        }
+    }
 }
 
 /// A worker lost the strategy of a seat and serves by fallback.

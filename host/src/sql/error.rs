@@ -6,6 +6,7 @@ use std::fmt;
 use super::backend::{Fault, FaultKind};
 use super::parse::{ParseError, SyntaxError};
 use super::plan::Refusal;
+use super::replica::log::{LogError, Position};
 use super::{route, topology};
 
 /// Why a statement has no answer.
@@ -48,6 +49,29 @@ pub enum Error {
         /// Where nobody knows: the connection was lost, or time ran out, while it was made lasting.
         unknown: Vec<(String, Fault)>,
     },
+    /// The databases refused a write that is in the log: nothing was changed anywhere.
+    #[error("{message}")]
+    Declined {
+        /// Its place in the log.
+        position: Position,
+        /// What they said.
+        message: String,
+    },
+    /// A write was not acknowledged in time.
+    #[error("{}", unacknowledged(.position))]
+    Unacknowledged {
+        /// Its place in the log: it will be done. None where it is not known whether it has one.
+        position: Option<Position>,
+    },
+    /// The log of writes has failed.
+    #[error("{0}")]
+    Log(LogError),
+    /// Too few of the nodes that all hold everything may be asked, or written to, now: nothing was done.
+    #[error("{0}")]
+    Nobody(Unready),
+    /// Another proxy has the lease of the log: writes are taken there, and nothing was done here.
+    #[error("another proxy has the lease of the log, and takes the writes: {0}")]
+    Standby(String),
     /// The nodes that there are now do not make up the topology.
     #[error("{0}")]
     Unready(String),
@@ -99,6 +123,16 @@ pub struct Unlike {
     pub that: String,
 }
 
+/// Why nodes that all hold everything are of no use now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}{}", standing(.nodes))]
+pub struct Unready {
+    /// Why.
+    pub why: String,
+    /// How each of them stands.
+    pub nodes: Vec<(String, String)>,
+}
+
 impl Error {
     /// The error of nodes that failed with these faults: the statement's where all refused it, the deadline's where all
     /// ran out of time.
@@ -106,7 +140,7 @@ impl Error {
         let all = |kinds: &[FaultKind]| failed.iter().all(|(_, fault)| kinds.contains(&fault.kind));
         if all(&[FaultKind::TimedOut]) {
             Self::Deadline { late: failed.into_iter().map(|(name, _)| name).collect() }
-        } else if all(&[FaultKind::Statement, FaultKind::Overflow, FaultKind::Unsupported]) {
+        } else if all(&[FaultKind::Statement, FaultKind::Conflict, FaultKind::Overflow, FaultKind::Unsupported]) {
             Self::Statement(failed)
         } else {
             Self::Nodes(failed)
@@ -135,6 +169,21 @@ impl From<route::Refusal> for Error {
             route::Refusal::Construct(construct) => construct.to_owned(),
         };
         Self::Refused(Refusal { construct, why })
+    }
+}
+
+fn standing(nodes: &[(String, String)]) -> String {
+    let each = nodes.iter().map(|(name, standing)| format!("; {name}: {standing}"));
+    each.collect()
+}
+
+fn unacknowledged(position: &Option<Position>) -> String {
+    match position {
+        Some(position) => format!(
+            "not acknowledged in time: it is entry {position} of the log, and will be applied to every node; a read at this \
+             position sees it, or that it was refused"
+        ),
+        None => "not acknowledged in time; it may be in the log, and will then be applied to every node".to_owned(),
     }
 }
 

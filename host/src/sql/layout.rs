@@ -156,6 +156,7 @@ fn laid_out(spec: &SqlEntry, roster: &Roster, passes: impl Fn(EndpointId) -> boo
             partition(spec, partitioned, roster, (&askable, &untried))
         }
         TopologySpec::Split(split) => divide(spec, split, &askable),
+        TopologySpec::Replicated(_) => everywhere(spec, roster, &askable),
     }
 }
 
@@ -217,6 +218,14 @@ fn divide(spec: &SqlEntry, split: &SplitSpec, askable: &[&Arc<Member>]) -> Resul
         ShardNodes { name, holders: askable.len(), members: own_first.copied().cloned().collect() }
     });
     Ok(Layout { topology: Arc::new(topology), shards: shards.collect(), tables: words })
+}
+
+/// Every node holds everything: they are one shard.
+fn everywhere(spec: &SqlEntry, roster: &Roster, askable: &[&Arc<Member>]) -> Result<Layout, LayoutError> {
+    let topology = Topology::partitioned(dialect(&spec.backend), counted(1)?, []).map_err(LayoutError::Topology)?;
+    let members = askable.iter().copied().cloned().collect();
+    let shard = ShardNodes { name: "any node".to_owned(), holders: roster.members().len(), members };
+    Ok(Layout { topology: Arc::new(topology), shards: vec![shard], tables: Vec::new() })
 }
 
 fn counted(shards: usize) -> Result<NonZeroU16, LayoutError> {

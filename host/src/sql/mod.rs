@@ -20,6 +20,7 @@ pub mod layout;
 pub mod merge;
 pub mod parse;
 pub mod plan;
+pub mod replica;
 mod rewrite;
 pub mod route;
 pub mod run;

@@ -14,6 +14,9 @@ pub struct Member {
 
 /// Candidates in a circle. The position is the id that was chosen last, so it keeps its meaning when endpoints come and
 /// go: the turn passes to the next id that is still there, and none is skipped or served twice.
+///
+/// Where some are excluded, the one among the rest comes first that was not chosen for the longest time. So turns are fair
+/// among any part of the candidates that is asked for again and again, and whatever other parts are asked for in between.
 #[derive(Clone, Debug, Default)]
 pub struct Rotation {
     members: Vec<Member>,
@@ -21,11 +24,17 @@ pub struct Rotation {
     start: usize,
     /// The id that was chosen last.
     last: Option<EndpointId>,
+    /// How many turns there were when each member was chosen last, index by index; 0 for one that never was.
+    chosen: Vec<u64>,
+    turns: u64,
 }
 
 impl Rotation {
     /// Takes a new list of candidates, in the host's order (by id), and keeps the position.
     pub fn replace(&mut self, candidates: &[Endpoint]) {
+        let chosen = |one: &Endpoint| self.members.iter().position(|member| member.id == one.id);
+        let chosen = candidates.iter().map(|one| chosen(one).and_then(|at| self.chosen.get(at).copied()).unwrap_or(0));
+        self.chosen = chosen.collect();
         self.members.clear();
         self.members.extend(candidates.iter().map(|one| Member { id: one.id, weight: one.weight }));
         self.seek();
@@ -51,7 +60,10 @@ impl Rotation {
 
     /// The next in turn that is not excluded; none when there is none.
     pub fn turn(&mut self, excluded: &[EndpointId]) -> Option<EndpointId> {
-        let found = self.circle().find(|(_, member)| !excluded.contains(&member.id));
+        let found = match excluded {
+            [] => self.circle().next(),
+            excluded => self.longest_waiting(excluded).first().copied(),
+        };
         found.map(|(index, member)| self.settle(index, member.id))
     }
 
@@ -64,12 +76,16 @@ impl Rotation {
         mut cost: impl FnMut(usize, Member) -> f64,
     ) -> Option<EndpointId> {
         let mut best: Option<(usize, EndpointId, f64)> = None;
-        for (index, member) in self.circle().filter(|(_, member)| !excluded.contains(&member.id)) {
+        let mut look = |(index, member): (usize, Member)| {
             // `min` gives the number when the other is none.
             let cost = cost(index, member).min(f64::INFINITY);
             if best.is_none_or(|(_, _, lowest)| cost < lowest) {
                 best = Some((index, member.id, cost));
             }
+        };
+        match excluded {
+            [] => self.circle().for_each(&mut look),
+            excluded => self.longest_waiting(excluded).into_iter().for_each(&mut look),
         }
         best.map(|(index, id, _)| self.settle(index, id))
     }
@@ -81,7 +97,19 @@ impl Rotation {
         rest.chain(first.iter().copied().enumerate())
     }
 
+    /// Those that are not excluded, from the one that was not chosen for the longest time; those that never were in the order
+    /// of the circle.
+    fn longest_waiting(&self, excluded: &[EndpointId]) -> Vec<(usize, Member)> {
+        let mut left: Vec<_> = self.circle().filter(|(_, member)| !excluded.contains(&member.id)).collect();
+        left.sort_by_key(|(index, _)| self.chosen.get(*index));
+        left
+    }
+
     fn settle(&mut self, index: usize, id: EndpointId) -> EndpointId {
+        self.turns += 1;
+        if let Some(chosen) = self.chosen.get_mut(index) {
+            *chosen = self.turns;
+        }
         self.start = if index + 1 < self.members.len() { index + 1 } else { 0 };
         self.last = Some(id);
         id
@@ -124,6 +152,19 @@ mod tests {
         assert_eq!(rotation.turn(&[1]), Some(2));
         assert_eq!(rotation.turn(&[1, 2, 3]), None);
         assert_eq!(rotation.turn(&[]), Some(3), "a turn that nobody took changes nothing");
+    }
+
+    #[test]
+    fn is_fair_among_parts_that_are_asked_for_by_turns() {
+        let mut rotation = rotation(&[1, 2, 3, 4]);
+        let mut picks = Vec::new();
+        for _ in 0..4 {
+            picks.extend(rotation.turn(&[3, 4]));
+            picks.extend(rotation.turn(&[1, 2]));
+            picks.extend(rotation.cheapest(&[1, 2], |_, _| 1.0));
+        }
+        let count = |id| picks.iter().filter(|pick| **pick == id).count();
+        assert_eq!([1, 2, 3, 4].map(count), [2, 2, 4, 4], "{picks:?}");
     }
 
     #[test]

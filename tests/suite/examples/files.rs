@@ -2,7 +2,7 @@
 //! every endpoint and a Redis of its own where it follows one; every route of it is asked, and answers from the cluster
 //! that it names, or as one database would that has all rows. Nodes that it has started are the real ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -70,8 +70,9 @@ impl Example {
         let text = std::fs::read_to_string(file).expect("an example");
         let mut table: Table = text.parse().expect("TOML");
         let (mut origins, mut redis) = (BTreeMap::new(), None);
-        let databases: BTreeSet<String> =
-            tables(&mut table, "sql").map(|(_, entry)| entry["cluster"].as_str().expect("a name").to_owned()).collect();
+        let is_everywhere = |entry: &Value| entry.get("topology").and_then(Value::as_str) == Some("replicated");
+        let named = |entry: &Value| (entry["cluster"].as_str().expect("a name").to_owned(), is_everywhere(entry));
+        let databases: BTreeMap<String, bool> = tables(&mut table, "sql").map(|(_, entry)| named(entry)).collect();
         for (name, cluster) in tables(&mut table, "cluster") {
             if let Some(followed) = cluster.get_mut("discovery").and_then(|discovery| discovery.get_mut("redis")) {
                 let node = origin(name, None).await;
@@ -87,7 +88,11 @@ impl Example {
                 let address = if endpoint.is_table() { &mut endpoint["address"] } else { endpoint };
                 let said = address.as_str().expect("an address").to_owned();
                 if !origins.contains_key(&said) {
-                    let part = Part::new(number, count as u64).filter(|_| databases.contains(name));
+                    let part = match databases.get(name) {
+                        Some(true) => Some(Part::WHOLE),
+                        Some(false) => Part::new(number, count as u64),
+                        None => None,
+                    };
                     origins.insert(said.clone(), origin(&said, part).await);
                 }
                 *address = origins[&said].address().to_string().into();

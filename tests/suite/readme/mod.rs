@@ -13,7 +13,8 @@ use markdown::What;
 use scene::Scene;
 
 /// Programs whose calls in a sentence are commands as well.
-const PROGRAMS: [&str; 6] = ["leverframe", "cargo", "curl", "tests/run", "tests/walkthrough", "tests/distribution"];
+const PROGRAMS: [&str; 7] =
+    ["leverframe", "cargo", "curl", "tests/run", "tests/walkthrough", "tests/replicated", "tests/distribution"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_command_of_the_readme_runs() {

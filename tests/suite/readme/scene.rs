@@ -25,6 +25,9 @@ const PLAIN: [&str; 6] = ["cargo build ", "cargo test", "cp ", "curl ", "for i i
 /// says the same, that Compose can read that file, and that the builder is there.
 const WITH_DOCKER: [&str; 3] = ["config/container/build", "export DOCKER_GID=", "docker-compose up "];
 
+/// What shows a scenario, with the program that is tested: word for word.
+const WALKS: [&str; 2] = ["tests/walkthrough", "tests/replicated"];
+
 /// Where the README has its orchestrator, and the example that scales.
 const ORCHESTRATOR: &str = "127.0.0.1:9901";
 const SCALED: &str = "127.0.0.1:5000";
@@ -84,7 +87,7 @@ impl Scene {
                 self.run(Command::new("bash").args(["-c", &help]).current_dir(root()), line, place)
             }
             (line, _) if WITH_DOCKER.iter().any(|known| line.starts_with(known)) => self.read_compose(line, place),
-            ("tests/walkthrough", _) => {
+            (line, _) if line.split(' ').next().is_some_and(|program| WALKS.contains(&program)) => {
                 let mut command = clean("bash");
                 command.args(["-c", line]).current_dir(root()).env("LEVERFRAME", env!("CARGO_BIN_EXE_leverframe"));
                 self.run(&mut command, line, place);

@@ -4,3 +4,4 @@ mod backends;
 mod differential;
 mod entry;
 mod faults;
+mod replicated;

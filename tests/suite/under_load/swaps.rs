@@ -29,7 +29,7 @@ const ORIGINS: usize = 3;
 async fn two_hundred_swaps_and_twenty_edits_lose_no_request() {
     let swaps = if is_nightly() { 5 * SWAPS } else { SWAPS };
     let mut scene = Scene::start().await;
-    let wrk = Wrk::start(scene.process.address(), CONNECTIONS);
+    let wrk = Wrk::start(scene.process.address(), CONNECTIONS, None);
     let start = Instant::now();
     let (mut seated, mut edits) = (Vec::new(), 0);
     for number in 1..=swaps {

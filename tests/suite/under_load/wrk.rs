@@ -1,6 +1,7 @@
 //! wrk, the load generator: started without an end in sight, ended by the signal upon which it prints what it counted.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use crate::programs::Program;
@@ -25,11 +26,14 @@ pub(super) struct Report {
 }
 
 impl Wrk {
-    /// Puts so many connections to work, each with one request after the other.
-    pub(super) fn start(at: SocketAddr, connections: usize) -> Self {
+    /// Puts so many connections to work, each with one request after the other: GET of `/`, or what a script makes.
+    pub(super) fn start(at: SocketAddr, connections: usize, script: Option<&Path>) -> Self {
         // It takes what the processor has left: all of it, while nothing is compiled.
         let mut command = Command::new("nice");
         command.args(["-n", "10", "wrk", "-t1", &format!("-c{connections}"), "-d", DURATION]);
+        if let Some(script) = script {
+            command.arg("-s").arg(script);
+        }
         command.args(["--timeout", TIMEOUT, &format!("http://{at}/")]);
         Self(Program::start(&mut command))
     }

@@ -1,9 +1,11 @@
 //! A MariaDB of one test: Debian's, on a free port, with its data in a folder of its own, as a user who is not root.
-//! Many databases on it serve as many nodes. It forgets faster than it should: nothing is flushed to the disk.
+//! Many databases on it serve as many nodes. What it has committed outlives its end,
+//! but not that of the machine: nothing is flushed to the disk.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,7 +19,7 @@ const TRIES: usize = 5;
 const SETTINGS: &[&str] = &[
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",
-    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-log-at-trx-commit=2",
     "--innodb-flush-method=nosync",
     "--innodb-doublewrite=0",
     "--sync-frm=0",
@@ -33,7 +35,8 @@ const SETTINGS: &[&str] = &[
 pub(crate) struct MariaDb {
     server: Child,
     port: u16,
-    _folder: TempDir,
+    account: Account,
+    folder: TempDir,
 }
 
 impl MariaDb {
@@ -65,22 +68,29 @@ impl MariaDb {
         fs::set_permissions(&first, fs::Permissions::from_mode(0o644)).expect("an own file");
         for _ in 0..TRIES {
             let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-            let mut command = account.command("mariadbd");
-            command.arg("--no-defaults").arg(format!("--datadir={}", data.display())).arg(&own);
-            command.arg(format!("--socket={}", folder.path().join("socket").display()));
-            command.arg(format!("--pid-file={}", folder.path().join("pid").display()));
-            command.arg(format!("--init-file={}", first.display()));
-            command.arg(format!("--port={}", free.port())).args(SETTINGS);
-            let mut server = command.current_dir(folder.path()).spawn().expect("mariadbd starts");
-            let answers = eventually("mariadbd answers", || {
-                let ended = server.try_wait().expect("a child").is_some();
-                async move { if ended { Some(false) } else { open(free.port(), None).await.is_ok().then_some(true) } }
-            });
-            if answers.await {
-                return Self { server, port: free.port(), _folder: folder };
+            if let Some(server) = launch(account, folder.path(), free.port()).await {
+                return Self { server, port: free.port(), account, folder };
             }
         }
         panic!("mariadbd found no port in {TRIES} tries");
+    }
+
+    /// Ends it in the middle of whatever it does.
+    pub(crate) fn kill(&mut self) {
+        // One that has ended already cannot be killed, which is as well.
+        let _ = kill_process(Pid::from_child(&self.server), Signal::KILL);
+        self.server.wait().expect("a child");
+    }
+
+    /// Starts it again where it was, with what it had committed.
+    pub(crate) async fn restart(&mut self) {
+        for _ in 0..TRIES {
+            if let Some(server) = launch(self.account, self.folder.path(), self.port).await {
+                self.server = server;
+                return;
+            }
+        }
+        panic!("mariadbd did not start again in {TRIES} tries");
     }
 
     /// Where it is.
@@ -92,6 +102,23 @@ impl MariaDb {
     pub(crate) async fn connect(&self, database: Option<&str>) -> mysql_async::Conn {
         open(self.port, database).await.unwrap_or_else(|error| panic!("database {database:?}: {error}"))
     }
+}
+
+/// Starts the server and waits until it answers; none where it ends instead.
+async fn launch(account: Account, folder: &Path, port: u16) -> Option<Child> {
+    let mut command = account.command("mariadbd");
+    command.arg("--no-defaults").arg(format!("--datadir={}", folder.join("data").display()));
+    command.arg(format!("--tmpdir={}", folder.display()));
+    command.arg(format!("--socket={}", folder.join("socket").display()));
+    command.arg(format!("--pid-file={}", folder.join("pid").display()));
+    command.arg(format!("--init-file={}", folder.join("first.sql").display()));
+    command.arg(format!("--port={port}")).args(SETTINGS);
+    let mut server = command.current_dir(folder).spawn().expect("mariadbd starts");
+    let answers = eventually("mariadbd answers", || {
+        let ended = server.try_wait().expect("a child").is_some();
+        async move { if ended { Some(false) } else { open(port, None).await.is_ok().then_some(true) } }
+    });
+    answers.await.then_some(server)
 }
 
 async fn open(port: u16, database: Option<&str>) -> Result<mysql_async::Conn, mysql_async::Error> {

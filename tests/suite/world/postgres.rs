@@ -1,5 +1,6 @@
 //! A PostgreSQL of one test: Debian's, on a free port, with its data in a folder of its own, as a user who is not root.
-//! Many databases on it serve as many nodes. It forgets faster than it should: nothing is flushed to the disk.
+//! Many databases on it serve as many nodes. It forgets faster than it should, where nothing else is said: nothing is flushed
+//! to the disk.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -34,6 +35,7 @@ pub(crate) struct Postgres {
     port: u16,
     account: Account,
     folder: TempDir,
+    settings: &'static [&'static str],
 }
 
 impl Postgres {
@@ -42,6 +44,11 @@ impl Postgres {
 
     /// One without tables, in the locale C.UTF-8.
     pub(crate) async fn start() -> Self {
+        Self::start_with(SETTINGS).await
+    }
+
+    /// One with these settings, and all others as PostgreSQL has them.
+    pub(crate) async fn start_with(settings: &'static [&'static str]) -> Self {
         let (programs, account) = (programs(), Account::of(&["postgres"]));
         let folder = tempfile::tempdir().expect("a folder");
         account.owns(folder.path());
@@ -61,8 +68,8 @@ impl Postgres {
         assert!(made.success(), "initdb: {made}");
         for _ in 0..TRIES {
             let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-            if let Some(server) = launch(account, folder.path(), free.port()).await {
-                return Self { server, port: free.port(), account, folder };
+            if let Some(server) = launch(account, folder.path(), free.port(), settings).await {
+                return Self { server, port: free.port(), account, folder, settings };
             }
         }
         panic!("postgres found no port in {TRIES} tries");
@@ -93,7 +100,7 @@ impl Postgres {
     pub(crate) async fn restart(&mut self) {
         // Those who served connections may take a moment to be gone, and it does not start beside them.
         for _ in 0..TRIES {
-            if let Some(server) = launch(self.account, self.folder.path(), self.port).await {
+            if let Some(server) = launch(self.account, self.folder.path(), self.port, self.settings).await {
                 self.server = server;
                 return;
             }
@@ -113,10 +120,10 @@ impl Postgres {
 }
 
 /// Starts the server and waits until it answers; none where it ends instead.
-async fn launch(account: Account, folder: &Path, port: u16) -> Option<Child> {
+async fn launch(account: Account, folder: &Path, port: u16, settings: &[&str]) -> Option<Child> {
     let mut command = account.command(programs().join("postgres"));
     command.arg("-D").arg(folder.join("data")).args(["-p", &port.to_string()]);
-    command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+    command.args(settings.iter().flat_map(|setting| ["-c", setting]));
     let mut server = command.current_dir(folder).spawn().expect("postgres starts");
     let answers = eventually("postgres answers", || {
         let ended = server.try_wait().expect("a child").is_some();
@@ -138,7 +145,8 @@ fn children(parent: Pid) -> Vec<Pid> {
     processes.filter_map(|name| name.parse().ok()).filter(is_child).filter_map(Pid::from_raw).collect()
 }
 
-async fn open(port: u16, database: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+/// A connection to whoever listens there for clients of PostgreSQL.
+pub(super) async fn open(port: u16, database: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
     let mut config = tokio_postgres::Config::new();
     config.host("127.0.0.1").port(port).user(Postgres::USER).dbname(database);
     let (client, connection) = config.connect(tokio_postgres::NoTls).await?;

@@ -1,5 +1,6 @@
 //! A Leverframe as a process of its own, with its log read as it is written.
 
+use std::fs::{DirEntry, read_dir, read_to_string};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use leverframe::demo::Node;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -111,6 +113,25 @@ impl Process {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.id().to_string()]).status().expect("kill starts");
         assert!(sent.success(), "kill -s {name}");
+    }
+
+    /// Stops it until `CONT`: the signal is sent, and all its threads stand still.
+    pub(crate) async fn freeze(&self) {
+        self.signal("STOP");
+        let threads = format!("/proc/{}/task", self.id());
+        let stands = |thread: std::io::Result<DirEntry>| {
+            let stat = read_to_string(thread.expect("a thread").path().join("stat")).expect("its state");
+            // The state follows the name in brackets (proc(5)).
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        };
+        let look = || async { read_dir(&threads).expect("threads").all(stands).then_some(()) };
+        eventually("the process stands still", look).await;
+    }
+
+    /// Ends it in the middle of whatever it does, without delay.
+    pub(crate) fn kill(&self) {
+        // One that has ended already cannot be killed, which is as well.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::KILL);
     }
 
     /// Waits for its end.

@@ -40,6 +40,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) folder: &'a Path,
     /// What the environment says.
     pub(super) overrides: &'a Overrides,
+    /// Where what is to outlive the process is kept; none where nothing is.
+    pub(super) state: Option<&'a Path>,
     /// What the nodes of the clusters are that SQL entries name.
     pub(super) backends: &'a Backends,
 }
@@ -67,7 +69,9 @@ pub(super) fn compile(
     }
     let entries: BTreeSet<String> = file.sql.keys().cloned().collect();
     let nobodys = Backends::new();
-    let around = Surroundings { folder, overrides, backends: &nobodys };
+    let around = Surroundings { folder, overrides, state: None, backends: &nobodys };
+    let state = self::folder(overrides.state.as_ref(), std::mem::take(&mut file.state), defaults::STATE_FOLDER, around);
+    let around = Surroundings { state: state.as_deref(), ..around };
     let sql = sql::all(std::mem::take(&mut file.sql), &names, around, problems);
     sql::check_by_default(&mut file.cluster, &sql.backends, problems);
     let around = Surroundings { backends: &sql.backends, ..around };
@@ -97,7 +101,7 @@ pub(super) fn compile(
         sql: entries,
         plugins: plugins?,
         admin,
-        state: self::folder(around.overrides.state.as_ref(), file.state, defaults::STATE_FOLDER, around),
+        state,
     })
 }
 

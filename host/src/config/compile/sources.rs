@@ -161,7 +161,7 @@ fn redis(
 }
 
 /// What is said of a URL repeats no part of it: there may be a password in it, also where none should be.
-fn redis_url(text: &str, origin: &Origin, problems: &mut Problems<'_>) -> Result<String, Reported> {
+pub(super) fn redis_url(text: &str, origin: &Origin, problems: &mut Problems<'_>) -> Result<String, Reported> {
     const FORM: &str = "as in `redis://127.0.0.1:6379` or `redis://USER:PASSWORD@HOST:6379/0`";
     let text = text.trim();
     let rest = match text.split_once("://") {

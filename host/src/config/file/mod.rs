@@ -20,7 +20,7 @@ pub(super) use self::resilience::{
 };
 pub(super) use self::scaling::{Container, Process, Scaling};
 pub(super) use self::sources::{Discovery, Dns, Docker, Redis};
-pub(super) use self::sql::{KeyEntry, OneOrMore, Sql, SqlLimits, SqlSplit, SqlTable, Word};
+pub(super) use self::sql::{KeyEntry, OneOrMore, Sql, SqlLease, SqlLimits, SqlSplit, SqlTable, Word};
 use super::units::{Period, Size, Switch, Toggle, Whole};
 
 /// A count where none makes no sense. The bound is far above any use; a number over it is a typing mistake.

@@ -24,7 +24,24 @@ pub(in crate::config) struct Sql {
     pub(in crate::config) shards: Option<Vec<Word>>,
     pub(in crate::config) table: BTreeMap<String, SqlTable>,
     pub(in crate::config) split: Option<SqlSplit>,
+    pub(in crate::config) acknowledge: Option<String>,
+    pub(in crate::config) log: Option<String>,
+    pub(in crate::config) lease: Option<SqlLease>,
+    pub(in crate::config) log_bytes: Option<Size>,
+    pub(in crate::config) max_lag: Option<Whole<0, 1_000_000_000>>,
+    pub(in crate::config) apply_timeout: Option<Period>,
+    pub(in crate::config) writers: Option<Vec<Word>>,
+    pub(in crate::config) trusted: Option<Vec<Word>>,
     pub(in crate::config) limits: SqlLimits,
+}
+
+/// `[sql.NAME.lease]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table with the `redis` that has it")]
+pub(in crate::config) struct SqlLease {
+    pub(in crate::config) redis: Option<String>,
+    pub(in crate::config) prefix: Option<String>,
+    pub(in crate::config) term: Option<Period>,
 }
 
 /// `[sql.NAME.table.TABLE]`

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::{
-    BackendSpec, CheckKind, CollationSpec, Config, DatabaseSpec, HoldingSpec, KeySpec, KeyValue, Overrides,
-    PartitionSpec, PlacementSpec, RangeSpec, RouteTarget, Secret, SplitSpec, SqlEntry, SqlLimits, TopologySpec, parse,
+    AcknowledgeSpec, BackendSpec, CheckKind, CollationSpec, Config, DatabaseSpec, HoldingSpec, KeySpec, KeyValue,
+    LeaseSpec, Overrides, PartitionSpec, PlacementSpec, RangeSpec, ReplicatedSpec, RouteTarget, Secret, SplitSpec,
+    SqlEntry, SqlLimits, TopologySpec, parse,
 };
 use super::{config, mistakes};
 use crate::model::{Address, ClusterName, SqlName};
@@ -53,7 +54,7 @@ fn table(lines: &str) -> HoldingSpec {
     let config = config(&nodes(&format!("backend = 'http'\n[sql.shop.table.users]\n{lines}")));
     match &entry(&config).topology {
         TopologySpec::Partitioned(topology) => topology.tables[0].holding.clone(),
-        TopologySpec::Split(split) => panic!("{split:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -137,7 +138,7 @@ fn rows_are_placed_by_ranges_a_hash_a_list_a_label_or_are_everywhere() {
 fn the_shards_are_those_that_are_named_or_that_the_tables_name() {
     let shards = |lines: &str| match &entry(&config(&nodes(lines))).topology {
         TopologySpec::Partitioned(topology) => topology.shards.clone(),
-        TopologySpec::Split(split) => panic!("{split:?}"),
+        other => panic!("{other:?}"),
     };
     assert_eq!(shards("backend = 'http'\ntable.t = { key = 'id', hash = ['b', 'a'] }"), ["b", "a"]);
     let named = "backend = 'http'\nshards = ['b', 'a']\n";
@@ -508,4 +509,112 @@ fn a_table_is_named_without_its_schema() {
     let split = "backend = 'http'\nsplit = { table = 'public.users', key = 'id', total_records = 10 }";
     let said = mistakes(&nodes(split));
     assert!(said.contains("sql.shop.split.table") && said.contains("`public.users` is no plain name"), "{said}");
+}
+
+/// The replication of two nodes.
+fn replicated(lines: &str) -> ReplicatedSpec {
+    let config = config(&nodes(&format!("backend = 'http'\ntopology = 'replicated'\n{lines}")));
+    match &entry(&config).topology {
+        TopologySpec::Replicated(spec) => spec.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_replicated_database_has_a_log_below_the_state_and_waits_for_all_that_are_up() {
+    let spec = replicated("");
+    assert!(spec.log.ends_with("state/sql/shop.log"), "{spec:?}");
+    let said = ReplicatedSpec {
+        acknowledge: AcknowledgeSpec::AllUp,
+        log: spec.log.clone(),
+        lease: None,
+        log_bytes: 1 << 30,
+        max_lag: 0,
+        apply_timeout: Duration::from_secs(10),
+        writers: Vec::new(),
+        trusted: Vec::new(),
+    };
+    assert_eq!(spec, said);
+    let lines = "acknowledge = 'majority'\nlog = 'logs/a'\nlog_bytes = '2MiB'\nmax_lag = 7\napply_timeout = '3s'\n\
+                 writers = ['audit.note']\ntrusted = ['tax']\nlease = { redis = 'redis://:secret@r:6379' }";
+    let spec = replicated(lines);
+    assert!(spec.log.ends_with("logs/a"), "{spec:?}");
+    let said = ReplicatedSpec {
+        acknowledge: AcknowledgeSpec::Majority,
+        log: spec.log.clone(),
+        lease: Some(LeaseSpec {
+            url: "redis://:secret@r:6379".into(),
+            prefix: "leverframe:".into(),
+            term: Duration::from_secs(6),
+        }),
+        log_bytes: 2 << 20,
+        max_lag: 7,
+        apply_timeout: Duration::from_secs(3),
+        writers: vec!["audit.note".into()],
+        trusted: vec!["tax".into()],
+    };
+    assert_eq!(spec, said);
+    assert!(!format!("{spec:?}").contains("secret"));
+}
+
+#[test]
+fn keys_of_another_topology_are_refused_by_name() {
+    let said = |lines: &str| mistakes(&nodes(&format!("backend = 'http'\n{lines}")));
+    let refused = said("topology = 'replicated'\nshards = ['a']\ntable.t = { key = 'id', hash = ['a'] }");
+    for key in ["sql.shop.shards", "sql.shop.table"] {
+        let why = format!("{key}: the topology `replicated` has none (take it out: every node holds all tables)");
+        assert!(refused.contains(&why), "{refused}");
+    }
+    let refused = said("topology = 'replicated'\nsplit = { table = 't', key = 'id', total_records = 10 }");
+    assert!(refused.contains("sql.shop.split: the topology `replicated` has none"), "{refused}");
+    let refused = said("max_lag = 1\ntable.t = { key = 'id', hash = ['a', 'b'] }");
+    assert!(refused.contains("the topology `partitioned` has none (take it out, or say topology = \"replicated\")"));
+    for (line, why) in [
+        ("acknowledge = 'some'", "all_up"),
+        ("log_bytes = 10", "10 bytes are not from"),
+        ("max_lag = -1", "a whole number from 0"),
+        ("writers = ['f()']", "`f()` is no name of a function"),
+        ("trusted = [1]", "a string"),
+        ("log = ''", "a file has a name"),
+        ("lease = {}", "sql.shop.lease.redis: is missing"),
+        ("lease = { redis = 'r:6379' }", "no URL that begins with `redis://`"),
+        ("lease = { redis = 'redis://r', term = '1s' }", "1s is not from 2s to 300s"),
+        ("lease = 'redis://r'", "a table with the `redis` that has it"),
+    ] {
+        let said = said(&format!("topology = 'replicated'\n{line}"));
+        assert!(said.contains(why), "{line}: {said}");
+    }
+}
+
+#[test]
+fn nothing_comes_to_replicated_nodes_past_their_log() {
+    let both =
+        nodes("backend = 'http'\ntopology = 'replicated'") + "[sql.other]\ncluster = 'nodes'\nbackend = 'http'\n";
+    let said = mistakes(&(both + "split = { table = 't', key = 'id', total_records = 10 }\n"));
+    assert!(said.contains("sql.shop.cluster: sql.other has the same nodes"), "{said}");
+    let said = mistakes(&format!("state = false\n{}", nodes("backend = 'http'\ntopology = 'replicated'")));
+    assert!(said.contains("sql.shop.log: is missing, and nothing is kept elsewhere"), "{said}");
+    let found = nodes("backend = 'http'\ntopology = 'replicated'\n[cluster.nodes.discovery.dns]\nname = 'a'");
+    let said = mistakes(&found);
+    assert!(said.contains("all must be known") || said.contains("discovery"), "{said}");
+    let one_log = nodes("backend = 'http'\ntopology = 'replicated'\nlog = 'a'")
+        + "[cluster.more]\nendpoints = ['127.0.0.1:3']\n[sql.other]\ncluster = 'more'\nbackend = 'http'\n\
+           topology = 'replicated'\nlog = 'a'\n";
+    let said = mistakes(&one_log);
+    assert!(said.contains("sql.shop.log: sql.other has the same log"), "{said}");
+}
+
+#[test]
+fn the_example_of_replication_means_what_its_comments_say() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/sql-replicated.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let said = parse(&text, &file, &Overrides::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    let users = &said.sql[&SqlName::new("users").unwrap()];
+    // All but these are defaults.
+    let others =
+        ["[", "path", "sql", "address", "endpoints", "{", "]", "health", "cluster", "backend", "topology", " "];
+    let is_other = |line: &&str| others.iter().any(|key| line.starts_with(key));
+    let short: String = text.lines().filter(is_other).map(|line| format!("{line}\n")).collect();
+    let short = parse(&short, &file, &Overrides::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(short.sql[&users.name], *users);
 }

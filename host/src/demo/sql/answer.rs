@@ -55,6 +55,7 @@ pub(super) fn problem(status: StatusCode, fault: &Fault) -> Response<SqlBody> {
 pub(super) fn failed(fault: &Fault) -> Response<SqlBody> {
     let status = match fault.kind {
         FaultKind::Statement => StatusCode::BAD_REQUEST,
+        FaultKind::Conflict => StatusCode::CONFLICT,
         FaultKind::Overflow | FaultKind::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
         FaultKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         FaultKind::Busy => StatusCode::SERVICE_UNAVAILABLE,

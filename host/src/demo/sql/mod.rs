@@ -2,6 +2,7 @@
 //! protocol of the HTTP backend, whose words it uses, over sessions of the SQLite backend.
 
 mod answer;
+mod keys;
 mod service;
 mod transactions;
 mod users;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::header::ACCEPT;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use rusqlite::Connection;
@@ -17,10 +17,11 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{Form, SqlBody, Writer, failed, json, problem};
+use super::keys;
 use super::transactions::{Taken, Transactions};
 use super::{DatabaseSettings, Users};
 use crate::demo::query::value;
-use crate::sql::backend::http::wire::{Beginning, Begun, Question, Shape, ShapeColumn};
+use crate::sql::backend::http::wire::{Beginning, Begun, IDEMPOTENCY_KEY, Question, Shape, ShapeColumn};
 use crate::sql::backend::sqlite::{Database, Keeper, Sqlite, SqliteSession};
 use crate::sql::backend::{Bound, Fault, FaultKind, Session as _, Step};
 use crate::sql::shape::ColumnShape;
@@ -81,11 +82,17 @@ impl SqlService {
         let path = head.uri.path();
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let answered = match (&head.method, parts.as_slice()) {
-            (&Method::POST, ["query"]) => self.query(body, Form::accepted(head.headers.get(ACCEPT))).await,
+            (&Method::POST, ["query"]) => match key(&head.headers) {
+                Ok(key) => self.query(body, Form::accepted(head.headers.get(ACCEPT)), key).await,
+                Err(fault) => Err(fault),
+            },
             (&Method::GET, ["shape"]) => self.shape(head.uri.query().unwrap_or_default()).await,
             (&Method::POST, ["transactions"]) => self.begin(body).await,
-            (&Method::POST, ["transactions", id, "commit"]) => self.end(id, Step::Commit).await,
-            (&Method::POST, ["transactions", id, "rollback"]) => self.end(id, Step::Rollback).await,
+            (&Method::POST, ["transactions", id, "commit"]) => match key(&head.headers) {
+                Ok(key) => self.commit(id, key).await,
+                Err(fault) => Err(fault),
+            },
+            (&Method::POST, ["transactions", id, "rollback"]) => self.roll_back(id).await,
             _ => {
                 let fault = Fault::new(FaultKind::Statement, format!("no {} of {path}", head.method));
                 return problem(StatusCode::METHOD_NOT_ALLOWED, &fault);
@@ -94,10 +101,23 @@ impl SqlService {
         answered.unwrap_or_else(|fault| failed(&fault))
     }
 
-    async fn query(&self, body: Incoming, form: Form) -> Result<Response<SqlBody>, Fault> {
+    /// Runs a statement. A write that has a key is done once, and answers how many rows it has changed, and no rows.
+    async fn query(&self, body: Incoming, form: Form, key: Option<&str>) -> Result<Response<SqlBody>, Fault> {
         let question: Question<'static> = read(&whole(body).await?)?;
         let time = question.timeout_ms.map_or(USUAL_TIME, Duration::from_millis).min(LONGEST_TIME);
         let due = Instant::now() + time;
+        if let (Some(key), None, false) = (key, &question.transaction, question.read_only) {
+            let mut session = self.backend.lease(&self.database, due).await?;
+            let bound = Bound { sql: &question.sql, params: &question.params.0, due };
+            let affected = keys::once(&mut session, key, bound).await?;
+            let (pieces, body) = mpsc::channel(PIECES);
+            let writer = Writer::new(form);
+            for piece in [writer.columns(Vec::new()), writer.done(affected)] {
+                // There is room for both.
+                let _ = pieces.try_send(piece);
+            }
+            return Ok(form.answer(body));
+        }
         let seat = match &question.transaction {
             None => Seat::Own(self.backend.lease(&self.database, due).await?),
             Some(id) => Seat::Taken(self.taken(id, due).await?),
@@ -124,17 +144,40 @@ impl SqlService {
         let body = whole(body).await?;
         let asked: Beginning = if body.is_empty() { Beginning::default() } else { read(&body)? };
         let due = Instant::now() + USUAL_TIME;
+        if let Some(owner) = &asked.owner {
+            let late = |_| Fault::new(FaultKind::TimedOut, "the transaction from before was busy with a question");
+            tokio::time::timeout_at(due.into(), self.transactions.take_back(owner)).await.map_err(late)?;
+        }
         let mut session = self.backend.lease(&self.database, due).await?;
-        session.transact(Step::Begin, due).await?;
-        let transaction = self.transactions.keep(session, asked.timeout_ms.map(Duration::from_millis));
+        let step = if asked.snapshot { Step::Snapshot } else { Step::Begin };
+        session.transact(step, due).await?;
+        let transaction = self.transactions.keep(session, asked.timeout_ms.map(Duration::from_millis), asked.owner);
         Ok(json(StatusCode::OK, &Begun { transaction }))
     }
 
-    async fn end(&self, id: &str, step: Step) -> Result<Response<SqlBody>, Fault> {
+    /// Makes a transaction lasting. One that is gone was made so where its key says that.
+    async fn commit(&self, id: &str, key: Option<&str>) -> Result<Response<SqlBody>, Fault> {
+        let due = Instant::now() + USUAL_TIME;
+        match (self.transactions.end(id).await, key) {
+            (Some(mut session), key) => {
+                if let Some(key) = key {
+                    keys::keep(&mut session, key, 0, due).await?;
+                }
+                session.transact(Step::Commit, due).await?;
+            }
+            (None, Some(key)) => {
+                let mut session = self.backend.lease(&self.database, due).await?;
+                keys::done(&mut session, key, due).await?.ok_or_else(|| no_transaction(id))?;
+            }
+            (None, None) => return Err(no_transaction(id)),
+        }
+        Ok(json(StatusCode::OK, &json!({ "transaction": id, "status": "committed" })))
+    }
+
+    async fn roll_back(&self, id: &str) -> Result<Response<SqlBody>, Fault> {
         let mut session = self.transactions.end(id).await.ok_or_else(|| no_transaction(id))?;
-        session.transact(step, Instant::now() + USUAL_TIME).await?;
-        let ended = if step == Step::Commit { "committed" } else { "rolled back" };
-        Ok(json(StatusCode::OK, &json!({ "transaction": id, "status": ended })))
+        session.transact(Step::Rollback, Instant::now() + USUAL_TIME).await?;
+        Ok(json(StatusCode::OK, &json!({ "transaction": id, "status": "rolled back" })))
     }
 
     async fn shape(&self, query: &str) -> Result<Response<SqlBody>, Fault> {
@@ -151,6 +194,11 @@ impl SqlService {
         let column = |ColumnShape { name, declared, collation }| ShapeColumn { name, declared, collation };
         Ok(json(StatusCode::OK, &Shape { columns: columns.into_iter().map(column).collect() }))
     }
+}
+
+/// The key of a write, if it has one.
+fn key(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
+    headers.get(IDEMPOTENCY_KEY).map(|value| keys::checked(value.to_str().unwrap_or_default())).transpose()
 }
 
 async fn whole(body: Incoming) -> Result<Bytes, Fault> {

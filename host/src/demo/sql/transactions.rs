@@ -24,6 +24,8 @@ struct Entry {
     touched: Mutex<Instant>,
     /// How long it may be idle.
     idle: Duration,
+    /// Who has one at a time.
+    owner: Option<String>,
 }
 
 /// The transactions of a node. Dropped, it takes all of them back.
@@ -50,13 +52,14 @@ impl Drop for Taken {
 
 impl Transactions {
     /// Keeps a session in which a transaction has begun, `idle` for as long as its client asks; answers what it is called.
-    pub(super) fn keep(&self, session: SqliteSession, idle: Option<Duration>) -> String {
+    pub(super) fn keep(&self, session: SqliteSession, idle: Option<Duration>, owner: Option<String>) -> String {
         let id = format!("{:032x}", fastrand::u128(..));
         let session = Arc::new(tokio::sync::Mutex::new(Some(session)));
         let entry = Arc::new(Entry {
             session,
             touched: Mutex::new(Instant::now()),
             idle: idle.unwrap_or(IDLE).min(LONGEST_IDLE),
+            owner,
         });
         lock(&self.0).insert(id.clone(), Arc::clone(&entry));
         tokio::spawn(expire(Arc::downgrade(&self.0), id.clone(), entry));
@@ -68,6 +71,15 @@ impl Transactions {
         let entry = lock(&self.0).get(id).map(Arc::clone)?;
         let session = Arc::clone(&entry.session).lock_owned().await;
         session.is_some().then_some(Taken { entry, session })
+    }
+
+    /// Takes back what an owner has begun, as soon as nobody uses it.
+    pub(super) async fn take_back(&self, owner: &str) {
+        let is_theirs = |(_, entry): &(&String, &Arc<Entry>)| entry.owner.as_deref() == Some(owner);
+        let theirs: Vec<String> = lock(&self.0).iter().filter(is_theirs).map(|(id, _)| id.clone()).collect();
+        for id in theirs {
+            drop(self.end(&id).await);
+        }
     }
 
     /// The session of a transaction that is to end, which nobody can ask any more.

@@ -15,6 +15,8 @@ mod message;
 mod record;
 mod registry;
 mod source;
+mod term;
 
 pub use record::{Backend, NoBackend};
 pub use registry::{Checked, Entries, Hold, Registry, RegistryAt};
+pub use term::{Asked, Term, TermAt};

@@ -84,10 +84,19 @@ impl RegistryAt {
     /// # Errors
     /// When there is no Redis.
     pub async fn connect(&self) -> Result<Registry, SourceError> {
+        Ok(Registry { connection: self.connection().await?, keys: self.keys.clone() })
+    }
+
+    /// A connection for whatever else is kept there.
+    pub(super) async fn connection(&self) -> Result<MultiplexedConnection, SourceError> {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Registry { connection, keys: self.keys.clone() })
+        Ok(self.client.get_multiplexed_async_connection_with_config(&config).await?)
+    }
+
+    /// The name of a key for whatever else is kept there.
+    pub(super) fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.keys.prefix)
     }
 
     /// Connects once more, and listens to the channel: what is changed after this is heard.
@@ -297,7 +306,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

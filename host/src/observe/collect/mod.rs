@@ -3,6 +3,7 @@
 
 mod discovery;
 mod endpoints;
+mod logs;
 mod plugins;
 mod sql;
 mod traffic;

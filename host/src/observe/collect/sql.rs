@@ -14,6 +14,7 @@ pub(super) fn entries(served: &Served) -> Vec<Family> {
     let mut all = vec![under_way, answered, failed, partial, explained, steps];
     all.extend(nodes.map(|(family, _)| family));
     all.extend(caches(served));
+    all.extend(super::logs::logs(served));
     all
 }
 

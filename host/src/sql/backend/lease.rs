@@ -32,6 +32,8 @@ pub(super) enum Transaction {
     None,
     /// It begins with the next statement, so that it costs no round trip.
     Asked,
+    /// The same, of one that only reads.
+    AskedToRead,
     /// It has begun.
     Open,
     /// A statement of it has failed: it can only be taken back.
@@ -41,7 +43,7 @@ pub(super) enum Transaction {
 impl Transaction {
     /// A statement has failed: so has the transaction around it.
     pub(super) fn note_failure(&mut self) {
-        if matches!(self, Self::Open | Self::Asked) {
+        if matches!(self, Self::Open | Self::Asked | Self::AskedToRead) {
             *self = Self::Failed;
         }
     }
@@ -63,6 +65,14 @@ pub(super) trait Line: Send + 'static {
 
     /// Ends a transaction that is open or has failed.
     fn end(&mut self, is_commit: bool, due: Instant) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// As [`Session::pretend`].
+    fn pretend(&mut self, _moment: i64, _insert_id: Option<i64>) {}
+
+    /// As [`Session::own`].
+    fn own(&mut self, _owner: &str, _due: Instant) -> impl Future<Output = Result<(), Fault>> + Send {
+        async { Ok(()) }
+    }
 
     /// As [`Session::query`].
     fn query<'a>(&'a mut self, bound: Bound<'a>) -> impl Future<Output = Result<Rows<'a>, Fault>> + Send;
@@ -144,10 +154,22 @@ impl<K: Connector<Link: Line>> Session for Lease<K> {
         Box::pin(async move {
             let link = self.link()?;
             match step {
-                Step::Begin => begin(link, due).await,
+                Step::Begin => begin(link, Transaction::Asked, due).await,
+                Step::Snapshot => begin(link, Transaction::AskedToRead, due).await,
                 Step::Commit | Step::Rollback => end(link, step, due).await,
             }
         })
+    }
+
+    fn pretend(&mut self, moment: i64, insert_id: Option<i64>, _due: Instant) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async move {
+            self.link()?.pretend(moment, insert_id);
+            Ok(())
+        })
+    }
+
+    fn own<'a>(&'a mut self, owner: &'a str, due: Instant) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async move { self.link()?.own(owner, due).await })
     }
 
     fn load<'a>(
@@ -165,12 +187,12 @@ impl<K: Connector<Link: Line>> Session for Lease<K> {
     }
 }
 
-async fn begin(link: &mut impl Line, due: Instant) -> Result<(), Fault> {
+async fn begin(link: &mut impl Line, asked: Transaction, due: Instant) -> Result<(), Fault> {
     link.ready(due).await?;
     if *link.transaction() != Transaction::None {
         return Err(Fault::new(FaultKind::Statement, "there is a transaction already"));
     }
-    *link.transaction() = Transaction::Asked;
+    *link.transaction() = asked;
     Ok(())
 }
 
@@ -181,7 +203,7 @@ async fn end(link: &mut impl Line, step: Step, due: Instant) -> Result<(), Fault
         return Err(if is_certain { Fault::new(FaultKind::Connect, fault.message) } else { fault });
     }
     let stood = *link.transaction();
-    if matches!(stood, Transaction::None | Transaction::Asked) {
+    if matches!(stood, Transaction::None | Transaction::Asked | Transaction::AskedToRead) {
         *link.transaction() = Transaction::None;
         return Ok(());
     }

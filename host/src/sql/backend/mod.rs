@@ -58,6 +58,8 @@ impl fmt::Debug for Rows<'_> {
 pub enum Step {
     /// Begins one; it may write.
     Begin,
+    /// Begins one that only reads: all that it asks, it sees as it was when it asked first.
+    Snapshot,
     /// Ends it for good.
     Commit,
     /// Takes it back, with the tables that were loaded in it.
@@ -90,6 +92,20 @@ pub trait Session: Send {
 
     /// A step of a transaction.
     fn transact(&mut self, step: Step, due: Instant) -> BoxFuture<'_, Result<(), Fault>>;
+
+    /// Has the statements that follow take `moment` (microseconds since 1970, UTC) for the time, and the next one `insert_id`
+    /// for the first id that it generates, where the server can be told. The session is not handed on to others after that.
+    fn pretend(&mut self, _moment: i64, _insert_id: Option<i64>, _due: Instant) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// What is done from now on is this owner's, who has one session at a time: nothing that was begun on the node in one before,
+    /// over a connection that broke or by a process that was stopped, is done any more from when this returns, nor stands in
+    /// the way of the next, where the node would keep it beyond its connection, or have it done without a transaction. The
+    /// session is not handed on to others after that.
+    fn own<'a>(&'a mut self, _owner: &'a str, _due: Instant) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Puts rows into a temporary table, which is made at the first call for it; `columns` are those that the nodes
     /// answered, whose types and collations it has where `load` does not say. Only within a transaction.
@@ -133,6 +149,9 @@ pub enum FaultKind {
     TooLarge,
     /// The server refused the statement; its connection is sound.
     Statement,
+    /// Another transaction was in its way: a deadlock, or a lock that was held for too long. Nothing was done, and the same
+    /// again may go well.
+    Conflict,
     /// The server refused it for its kind of numbers: an integer or a sum leaves its range.
     Overflow,
     /// A column or parameter has a type that is not carried.

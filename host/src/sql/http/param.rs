@@ -11,10 +11,10 @@ use crate::sql::value::Value;
 /// The largest power of ten that a number with an exponent is written out for: past every double.
 const MOST_ZEROS: i64 = 400;
 
-/// The parameters in a body, which is a JSON object and was read as such.
+/// The parameters in an object of JSON, which was read as such.
 pub(super) fn all(dialect: Dialect, body: &str) -> Result<Vec<Value>, String> {
     let mut values = Vec::new();
-    for (nth, text) in elements(body).into_iter().enumerate() {
+    for (nth, text) in elements(body, "params").into_iter().enumerate() {
         values.push(one(dialect, text).map_err(|why| format!("params[{nth}]: {why}"))?);
     }
     Ok(values)
@@ -107,16 +107,16 @@ fn digits(plain: &str) -> (usize, usize) {
     (whole.trim_start_matches(['-', '0']).len(), part.trim_end_matches('0').len())
 }
 
-/// The texts of the elements of `params` in a JSON object that is known to be sound.
-fn elements(body: &str) -> Vec<&str> {
+/// The texts of the elements of a list in a JSON object that is known to be sound.
+pub(super) fn elements<'t>(body: &'t str, list: &str) -> Vec<&'t str> {
     let mut scan = Scan { text: body, at: 0 };
     scan.past("{");
     loop {
         let Some(key) = scan.value() else { return Vec::new() };
         scan.past(":");
-        let is_params = serde_json::from_str::<String>(key).is_ok_and(|key| key == "params");
+        let is_list = serde_json::from_str::<String>(key).is_ok_and(|key| key == list);
         let Some(value) = scan.value() else { return Vec::new() };
-        if is_params {
+        if is_list {
             return inside(value);
         }
         scan.past(",");

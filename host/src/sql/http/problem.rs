@@ -4,9 +4,11 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use super::request::POSITION;
 use crate::model::SqlName;
 use crate::sql::backend::{Fault, FaultKind};
 use crate::sql::error::{Cap, Error};
+use crate::sql::replica::log::{LogError, Position};
 
 /// A problem.
 #[derive(Debug)]
@@ -18,11 +20,13 @@ pub(super) struct Problem {
     detail: String,
     /// What is told beside the usual members.
     also: Map<String, Value>,
+    /// The place of a write in the log.
+    position: Option<Position>,
 }
 
 impl Problem {
     fn new((status, source, reason): (StatusCode, &'static str, &'static str), detail: impl Into<String>) -> Self {
-        Self { status, source, reason, detail: detail.into(), also: Map::new() }
+        Self { status, source, reason, detail: detail.into(), also: Map::new(), position: None }
     }
 
     /// A request that cannot be read.
@@ -63,13 +67,28 @@ impl Problem {
                 .saying("committed", committed.as_slice())
                 .saying("missing", faults(missing))
                 .saying("unknown", faults(unknown)),
-            Error::BadParameter(_) | Error::Unready(_) | Error::Internal(_) => problem,
+            Error::Declined { position, .. } => problem.at(Some(*position)),
+            Error::Unacknowledged { position } => problem.at(*position),
+            Error::Nobody(unready) => {
+                let node = |(name, standing): &(String, String)| json!({ "name": name, "state": standing });
+                problem.saying("nodes", unready.nodes.iter().map(node).collect::<Vec<_>>())
+            }
+            Error::Standby(who) => problem.saying("holder", who.as_str()),
+            Error::BadParameter(_) | Error::Unready(_) | Error::Log(_) | Error::Internal(_) => problem,
         }
     }
 
     /// Why, in a word: the key of the counters.
     pub(super) fn reason(&self) -> &'static str {
         self.reason
+    }
+
+    /// Tells the place of a write in the log.
+    fn at(self, position: Option<Position>) -> Self {
+        match position {
+            Some(position) => Self { position: Some(position), ..self.saying("position", position.0) },
+            None => self,
+        }
     }
 
     fn saying(mut self, member: &str, value: impl Into<Value>) -> Self {
@@ -99,6 +118,9 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(position) = self.position {
+            headers.insert(POSITION, HeaderValue::from(position.0));
+        }
         match self.status {
             StatusCode::METHOD_NOT_ALLOWED => {
                 headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
@@ -130,6 +152,13 @@ fn classify(error: &Error) -> (StatusCode, &'static str, &'static str) {
         _ if is_late_write(error) => (StatusCode::GATEWAY_TIMEOUT, "endpoint", "deadline"),
         Error::HalfCommitted { .. } => (StatusCode::CONFLICT, "endpoint", "half-committed"),
         Error::Unready(_) => (StatusCode::SERVICE_UNAVAILABLE, "host", "not-ready"),
+        Error::Standby(_) => (StatusCode::SERVICE_UNAVAILABLE, "host", "standby"),
+        Error::Declined { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "client", "statement-failed"),
+        Error::Unacknowledged { .. } => (StatusCode::GATEWAY_TIMEOUT, "endpoint", "not-acknowledged"),
+        Error::Log(error) if error.is_in_doubt() => (StatusCode::INTERNAL_SERVER_ERROR, "host", "log-in-doubt"),
+        Error::Log(LogError::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "client", "entry-too-large"),
+        Error::Log(_) => (StatusCode::SERVICE_UNAVAILABLE, "host", "log-failed"),
+        Error::Nobody(_) => (StatusCode::SERVICE_UNAVAILABLE, "endpoint", "no-node"),
         Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "host", "internal"),
     }
 }
@@ -186,6 +215,7 @@ fn kind(kind: FaultKind) -> &'static str {
         FaultKind::TooLarge => "too-large",
         FaultKind::TimedOut => "timeout",
         FaultKind::Statement => "statement",
+        FaultKind::Conflict => "conflict",
         FaultKind::Overflow => "overflow",
         FaultKind::Unsupported => "unsupported",
     }

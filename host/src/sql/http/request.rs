@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -10,7 +10,9 @@ use super::param;
 use super::problem::Problem;
 use crate::model::RequestHead;
 use crate::sql::dialect::Dialect;
+use crate::sql::replica::log::Position;
 use crate::sql::run::Query;
+use crate::sql::value::Value;
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +32,16 @@ pub(super) struct Asked {
 
 /// The body. The parameters are only seen to be JSON here: reading them as numbers would round some.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with a `sql`")]
+#[serde(deny_unknown_fields, expecting = "an object with a `sql`, or with `statements`")]
 struct File {
-    sql: String,
+    #[serde(default)]
+    sql: Option<String>,
     #[serde(default)]
     params: Option<Vec<IgnoredAny>>,
+    #[serde(default)]
+    statements: Option<Vec<FileStatement>>,
+    #[serde(default)]
+    position: Option<u64>,
     #[serde(default)]
     timeout_ms: Option<u64>,
     #[serde(default)]
@@ -42,6 +49,18 @@ struct File {
     #[serde(default)]
     explain: Option<bool>,
 }
+
+/// One of several statements that are one transaction.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with a `sql`")]
+struct FileStatement {
+    sql: String,
+    #[serde(default)]
+    params: Option<Vec<IgnoredAny>>,
+}
+
+/// Where in the log a read is to be, at least; and where a write is.
+pub(super) const POSITION: HeaderName = HeaderName::from_static("x-leverframe-position");
 
 /// Reads a request to an entry that speaks `dialect`.
 pub(super) fn read(dialect: Dialect, head: &RequestHead, body: &[u8]) -> Result<Asked, Problem> {
@@ -57,18 +76,60 @@ pub(super) fn read(dialect: Dialect, head: &RequestHead, body: &[u8]) -> Result<
         Some(0) => return Err(Problem::bad_request("timeout_ms: at least 1; without it the entry's own holds")),
         timeout => timeout.map(Duration::from_millis),
     };
+    let position = match file.position {
+        None => position(&head.headers)?,
+        some => some,
+    };
     let params = match file.params {
         None => Vec::new(),
         Some(_) => param::all(dialect, text).map_err(Problem::bad_request)?,
     };
+    let (sql, statements) = match (file.sql, file.statements) {
+        (Some(sql), None) => (sql, None),
+        (None, Some(many)) if params.is_empty() => (String::new(), Some(statements(dialect, many, text)?)),
+        (None, Some(_)) => return Err(Problem::bad_request("each of `statements` has `params` of its own")),
+        (Some(_), Some(_)) => return Err(Problem::bad_request("either `sql` or `statements`, not both")),
+        (None, None) => return Err(Problem::bad_request("the body: missing field `sql`, or `statements`")),
+    };
     let query = Query {
-        sql: file.sql,
+        head: None,
+        sql,
         params,
+        statements,
+        position: position.map(Position),
         timeout,
         allow_partial: file.allow_partial.unwrap_or(false),
         explain: file.explain.unwrap_or(false),
     };
     Ok(Asked { query, format: format(&head.headers) })
+}
+
+/// Statements with their values.
+fn statements(dialect: Dialect, many: Vec<FileStatement>, body: &str) -> Result<Vec<(String, Vec<Value>)>, Problem> {
+    if many.is_empty() {
+        return Err(Problem::bad_request("statements: there is none in it"));
+    }
+    let texts = param::elements(body, "statements");
+    let one = |(nth, (file, text)): (usize, (FileStatement, &str))| {
+        let wrong = |why| Problem::bad_request(format!("statements[{nth}]: {why}"));
+        let params = match file.params {
+            None => Vec::new(),
+            Some(_) => param::all(dialect, text).map_err(wrong)?,
+        };
+        Ok((file.sql, params))
+    };
+    many.into_iter().zip(texts).enumerate().map(one).collect()
+}
+
+/// What the header says of where a read is to be.
+fn position(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let read = |value: &HeaderValue| value.to_str().ok()?.trim().parse().ok();
+    let mut given = headers.get_all(POSITION).into_iter().map(read);
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some(Some(position)), None) => Ok(Some(position)),
+        (Some(_), _) => Err(Problem::bad_request(format!("{POSITION}: one whole number, as a write has answered it"))),
+    }
 }
 
 /// Whether the body is said to be JSON. It must be said: a page of another site can send what is not, unasked.

@@ -9,13 +9,14 @@ use http::{HeaderValue, Response, header};
 use tokio::sync::mpsc;
 
 use super::problem::Problem;
-use super::request::{self, Format};
+use super::request::{self, Format, POSITION};
 use super::{document, lines};
 use crate::config::SqlEntry;
 use crate::model::RequestHead;
 use crate::sql::error::Error;
 use crate::sql::figures::{Figures, Outcome};
 use crate::sql::layout::dialect;
+use crate::sql::replica::log::Position;
 use crate::sql::run::{Answer, Entry};
 
 /// The type of an answer that is one document.
@@ -60,12 +61,13 @@ impl Service {
 
     /// Answers a request; on a runtime of tokio. Dropped before it has, or with the body that it gave, it cancels what is
     /// under way at the nodes.
-    pub async fn call(&self, head: &RequestHead, body: &[u8]) -> Response<Body> {
+    pub async fn call(&self, head: Arc<RequestHead>, body: &[u8]) -> Response<Body> {
         let outcome = Outcome::begin(Arc::clone(&self.figures), Instant::now());
-        let asked = match request::read(dialect(&self.spec.backend), head, body) {
+        let mut asked = match request::read(dialect(&self.spec.backend), &head, body) {
             Ok(asked) => asked,
             Err(problem) => return self.refuse(problem, outcome),
         };
+        asked.query.head = Some(head);
         match self.entry.answer(asked.query).await {
             Ok(answer) => self.respond(answer, asked.format, outcome).await,
             Err(error) => self.fail(&error, outcome),
@@ -83,15 +85,16 @@ impl Service {
         let (most, dialect) = (self.spec.limits.answer_bytes, dialect(&self.spec.backend));
         match (answer, format) {
             (Answer::Rows(rows), Format::Lines) => {
+                let position = rows.report.read().position;
                 let pieces = lines::start(rows, dialect, self.spec.name.clone(), outcome);
-                response(NDJSON, Body::Coming(pieces))
+                at(response(NDJSON, Body::Coming(pieces)), position)
             }
             (Answer::Rows(rows), Format::Document) => {
                 let report = Arc::clone(&rows.report);
                 match document::rows(rows, dialect, most, outcome.began()).await {
                     Ok(text) => {
                         outcome.done(&report.read());
-                        response(JSON, Body::Whole(text))
+                        at(response(JSON, Body::Whole(text)), report.read().position)
                     }
                     Err(error) => {
                         outcome.saw(&report.read());
@@ -103,6 +106,11 @@ impl Service {
                 let text = document::written(&written, dialect, outcome.began());
                 outcome.wrote(&written.nodes);
                 response(JSON, Body::Whole(text))
+            }
+            (Answer::Logged(logged), _) => {
+                let text = document::logged(&logged, dialect, outcome.began());
+                outcome.wrote(&logged.nodes);
+                at(response(JSON, Body::Whole(text)), Some(logged.position))
             }
             (Answer::Explained(explanation), _) => {
                 outcome.explained();
@@ -119,6 +127,14 @@ impl Service {
         outcome.failed(problem.reason());
         problem.response(&self.spec.name).map(Body::Whole)
     }
+}
+
+/// A response that tells its place in the log, if it has one.
+fn at(mut response: Response<Body>, position: Option<Position>) -> Response<Body> {
+    if let Some(position) = position {
+        response.headers_mut().insert(POSITION, HeaderValue::from(position.0));
+    }
+    response
 }
 
 fn response(kind: HeaderValue, body: Body) -> Response<Body> {

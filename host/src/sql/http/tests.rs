@@ -17,11 +17,13 @@ use super::{document, lines, param, write};
 use crate::model::{RequestHead, SqlName};
 use crate::sql::backend::{Fault, FaultKind};
 use crate::sql::dialect::Dialect;
-use crate::sql::error::{Cap, Error, Unlike};
+use crate::sql::error::{Cap, Error, Unlike, Unready};
 use crate::sql::figures::{Figures, Outcome};
 use crate::sql::parse::SyntaxError;
 use crate::sql::plan::Refusal;
-use crate::sql::run::{Course, NodeReport, NodeStatus, Report, Rows, Step, Summary};
+use crate::sql::replica::Effect;
+use crate::sql::replica::log::{LogError, Position};
+use crate::sql::run::{Course, Logged, NodeReport, NodeStatus, Report, Rows, Step, Summary};
 use crate::sql::value::{Column, Row, Value};
 
 fn head(method: Method, headers: &[(&'static str, &'static str)]) -> RequestHead {
@@ -64,6 +66,31 @@ fn a_request_is_read_with_everything_that_it_may_say() {
 }
 
 #[test]
+fn several_statements_have_parameters_of_their_own_and_a_read_may_name_a_position() {
+    let body = r#"{"statements": [{"params": [1, "params"], "sql": "A"}, {"sql": "B"}, {"sql": "C", "params": [1.50]}],
+                   "position": 7}"#;
+    let Asked { query, .. } = asked(body).unwrap();
+    let text = |text: &str| Value::Text(text.to_owned());
+    let decimal = vec![Value::Decimal("1.50".to_owned())];
+    let wanted = vec![
+        ("A".to_owned(), vec![Value::Integer(1), text("params")]),
+        ("B".to_owned(), Vec::new()),
+        ("C".to_owned(), decimal),
+    ];
+    assert_eq!((query.statements, query.position), (Some(wanted), Some(Position(7))));
+    let positioned = |given: &'static str, body: &str| {
+        let head = head(Method::POST, &[JSON, ("x-leverframe-position", given)]);
+        request::read(Dialect::Sqlite, &head, body.as_bytes()).map(|asked| asked.query.position)
+    };
+    assert_eq!(positioned("12", r#"{"sql": "A"}"#).unwrap(), Some(Position(12)));
+    assert_eq!(positioned("12", r#"{"sql": "A", "position": 3}"#).unwrap(), Some(Position(3)), "the body says more");
+    assert!(positioned("twelve", r#"{"sql": "A"}"#).is_err());
+    let mut head = head(Method::POST, &[JSON]);
+    head.headers.append("x-leverframe-position", HeaderValue::from_bytes(b"12\xff").unwrap());
+    assert!(request::read(Dialect::Sqlite, &head, br#"{"sql": "A"}"#).is_err(), "what is no text is no position");
+}
+
+#[test]
 fn what_is_no_request_is_refused_with_the_reason() {
     for (body, why) in [
         ("", "EOF"),
@@ -78,6 +105,11 @@ fn what_is_no_request_is_refused_with_the_reason() {
         (r#"{"sql": "SELECT 1", "params": [1, [2]]}"#, "params[1]: a list is no parameter"),
         (r#"{"sql": "SELECT 1", "params": [{"date": "x"}]}"#, "params[0]: an object is"),
         (r#"{"sql": "SELECT 1"} x"#, "trailing characters"),
+        (r#"{"sql": "SELECT 1", "statements": [{"sql": "SELECT 1"}]}"#, "not both"),
+        (r#"{"statements": []}"#, "there is none in it"),
+        (r#"{"statements": [{"sql": "A"}], "params": [1]}"#, "of its own"),
+        (r#"{"statements": [{"sql": "A"}, {"sql": "B", "params": [[1]]}]}"#, "statements[1]: params[0]: a list"),
+        (r#"{"sql": "A", "position": -1}"#, "invalid value"),
     ] {
         let said = refused(body);
         assert!(said.contains(why), "{body}: {said}");
@@ -255,7 +287,13 @@ fn summary() -> Summary {
     };
     let failed = NodeStatus::Failed(Fault::new(FaultKind::Lost, "gone"));
     let steps = vec![(Step::Merge, Duration::from_millis(1))];
-    Summary { course, nodes: vec![node("a", NodeStatus::Done), node("b", failed)], partial: true, steps }
+    Summary {
+        course,
+        nodes: vec![node("a", NodeStatus::Done), node("b", failed)],
+        partial: true,
+        steps,
+        position: None,
+    }
 }
 
 fn columns() -> Vec<Column> {
@@ -497,4 +535,46 @@ fn every_error_has_its_status_and_members() {
     }
     let over = Problem::of(&Error::Cap(Cap::AnswerBytes(8))).document(&SqlName::new("people").unwrap());
     assert!(over.contains("x-ndjson"), "{over}");
+}
+
+#[test]
+fn a_write_of_the_log_tells_its_position() {
+    let returned = crate::sql::write::Returned { columns: Vec::new(), rows: vec![vec![Value::Integer(4)]] };
+    let effects =
+        vec![Effect { affected: Some(2), returned: None }, Effect { affected: None, returned: Some(returned) }];
+    let told = |effects: &[Effect], is_list| -> Json {
+        let logged = Logged { position: Position(9), effects: effects.to_vec(), is_list, nodes: Vec::new() };
+        serde_json::from_slice(&document::logged(&logged, Dialect::Sqlite, Instant::now())).unwrap()
+    };
+    let one = told(&effects[..1], false);
+    assert_eq!((&one["affected"], &one["position"], one.get("results")), (&json!(2), &json!(9), None));
+    let both = told(&effects, true);
+    let second = json!({ "affected": null, "columns": [], "rows": [[4]], "row_count": 1 });
+    assert_eq!((&both["results"], &both["position"]), (&json!([{ "affected": 2 }, second]), &json!(9)));
+}
+
+#[test]
+fn what_goes_wrong_with_the_log_says_whether_anything_was_done() {
+    let told = |error: Error| {
+        let response = Problem::of(&error).response(&SqlName::new("people").unwrap());
+        let document: Json = serde_json::from_slice(response.body()).unwrap();
+        let header = response.headers().get("x-leverframe-position").map(|at| at.to_str().unwrap().to_owned());
+        let reason = document["cause"]["reason"].as_str().unwrap().to_owned();
+        (response.status().as_u16(), reason, document, header)
+    };
+    let (status, reason, document, header) = told(Error::Unacknowledged { position: Some(Position(7)) });
+    assert_eq!((status, reason.as_str(), &document["position"]), (504, "not-acknowledged", &json!(7)));
+    assert!(document["detail"].as_str().unwrap().contains("will be applied"), "{document}");
+    assert_eq!(header.as_deref(), Some("7"));
+    let (status, _, document, header) = told(Error::Unacknowledged { position: None });
+    assert_eq!((status, document.get("position"), header), (504, None, None));
+    let declined = Error::Declined { position: Position(3), message: "UNIQUE constraint failed".into() };
+    let (status, reason, document, _) = told(declined);
+    assert_eq!((status, reason.as_str(), &document["position"]), (422, "statement-failed", &json!(3)));
+    let nodes = vec![("a".to_owned(), "INCONSISTENT (at 4, it changed 1 rows)".to_owned())];
+    let (status, reason, document, _) = told(Error::Nobody(Unready { why: "0 of 1 nodes are up".into(), nodes }));
+    assert_eq!((status, reason.as_str()), (503, "no-node"));
+    assert_eq!(document["nodes"], json!([{ "name": "a", "state": "INCONSISTENT (at 4, it changed 1 rows)" }]));
+    assert_eq!(told(Error::Log(LogError::Ended)).0, 503);
+    assert_eq!(told(Error::Log(LogError::InDoubt("x".into()))).1, "log-in-doubt");
 }

@@ -129,6 +129,10 @@ pub(super) fn closing(out: &mut Vec<u8>, rows: u64, elapsed: Duration, summary: 
     course(out, &summary.course);
     out.extend_from_slice(b",\"nodes\":");
     list(out, &summary.nodes, node);
+    if let Some(position) = summary.position {
+        out.extend_from_slice(b",\"position\":");
+        count(out, position.0);
+    }
     if summary.partial {
         out.extend_from_slice(b",\"partial\":true");
     }

@@ -8,8 +8,9 @@ use futures_util::stream::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant as Clock, timeout_at};
 
+use super::asker::Asker;
 use super::flow::{Flow, Outlet};
-use super::nodes::{NodeSession, Nodes};
+use super::nodes::{NodeSession, Nodes, Wanted};
 use super::report::{NodeReport, NodeStatus, Report};
 use crate::model::EndpointId;
 use crate::sql::backend::{Bound, Fault, FaultKind};
@@ -26,11 +27,14 @@ pub(super) struct Run {
     pub(super) nodes: Arc<Nodes>,
     pub(super) plan: Arc<Plan>,
     pub(super) params: Arc<Vec<Value>>,
+    pub(super) asker: Asker,
     pub(super) due: Instant,
     /// Of whose permits it has one for each connection that it may hold at a node.
     pub(super) room: Arc<Semaphore>,
     /// How often a statement is tried on nodes, the first time included.
     pub(super) attempts: u32,
+    /// Nodes that may not be asked.
+    pub(super) barred: Vec<EndpointId>,
     pub(super) allow_partial: bool,
     pub(super) report: Arc<Report>,
 }
@@ -120,7 +124,7 @@ impl From<Fault> for Stop {
 
 async fn asking(run: Arc<Run>, at: usize, out: Out) {
     let started = Clock::now();
-    let mut tries = Tries::default();
+    let mut tries = Tries { excluded: run.barred.clone(), ..Tries::default() };
     let end = loop {
         match attempt(&run, at, &out, &mut tries).await {
             Err(Stop::Fault(fault)) if tries.again(&run, &fault) => {}
@@ -152,6 +156,8 @@ struct Tries {
     excluded: Vec<EndpointId>,
     asked: Option<EndpointId>,
     sent: bool,
+    /// When the first rows came.
+    answered: Option<Instant>,
     first: Option<Fault>,
 }
 
@@ -171,7 +177,7 @@ impl Tries {
                 true
             }
             // Nobody was left to ask.
-            None => !std::mem::take(&mut self.excluded).is_empty(),
+            None => std::mem::replace(&mut self.excluded, run.barred.clone()).len() > run.barred.len(),
         }
     }
 
@@ -185,12 +191,13 @@ impl Tries {
 }
 
 async fn attempt(run: &Run, at: usize, out: &Out, tries: &mut Tries) -> Result<(), Stop> {
-    tries.asked = None;
+    (tries.asked, tries.answered) = (None, None);
     let shard = run.plan.nodes.get(at).map_or(Shard(0), |node| node.shard);
+    let wanted = Wanted { shard, excluded: &tries.excluded, asker: &run.asker, attempt: tries.count };
     let opened = match run.plan.nodes.len() {
         // It holds nothing while it waits for the only one.
-        0 | 1 => run.nodes.session(shard, &tries.excluded, run.due).await,
-        _ => run.nodes.session_within(&run.room, (shard, &tries.excluded), run.due).await,
+        0 | 1 => run.nodes.session(wanted, run.due).await,
+        _ => run.nodes.session_within(&run.room, wanted, run.due).await,
     };
     let mut session = match opened {
         Ok(session) => session,
@@ -208,7 +215,8 @@ async fn attempt(run: &Run, at: usize, out: &Out, tries: &mut Tries) -> Result<(
             node.name = session.name().to_owned();
         }
     });
-    let end = carry(run, at, &mut session, out, &mut tries.sent).await;
+    let end = carry(run, at, &mut session, out, tries).await;
+    session.answered(tries.answered);
     match &end {
         Ok(()) => session.finish(Ok(())),
         Err(Stop::Fault(fault)) => session.finish(Err(fault)),
@@ -218,16 +226,17 @@ async fn attempt(run: &Run, at: usize, out: &Out, tries: &mut Tries) -> Result<(
 }
 
 /// Runs the statement and sends its rows on. The columns wait for the first rows: until then, it can be tried anew.
-async fn carry(run: &Run, at: usize, session: &mut NodeSession, out: &Out, sent: &mut bool) -> Result<(), Stop> {
+async fn carry(run: &Run, at: usize, session: &mut NodeSession, out: &Out, tries: &mut Tries) -> Result<(), Stop> {
     let sql = run.plan.nodes.get(at).map_or("", |node| node.sql.as_str());
     let bound = Bound { sql, params: &run.params, due: run.due };
     let mut rows = run.in_time(session.session().query(bound)).await??;
     let columns = std::mem::take(&mut rows.columns);
     let first = run.in_time(rows.batches.next()).await?.transpose()?;
+    tries.answered = Some(Clock::now().into_std());
     let is_end = first.is_none();
     let first = first.unwrap_or_default();
     count(run, at, &first);
-    *sent = true;
+    tries.sent = true;
     send(run, out, Piece::Head(columns, first)).await?;
     if is_end {
         return Ok(());

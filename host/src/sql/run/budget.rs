@@ -17,8 +17,8 @@ impl Budget {
         Self { most_rows, most_bytes, rows: 0, bytes: 0 }
     }
 
-    /// Takes rows in, or tells which bound they break.
-    pub(super) fn spend(&mut self, rows: &[Row]) -> Result<(), Cap> {
+    /// Takes rows in and tells how many bytes they have, or which bound they break.
+    pub(super) fn spend(&mut self, rows: &[Row]) -> Result<usize, Cap> {
         self.rows = self.rows.saturating_add(rows.len());
         if self.rows > self.most_rows {
             return Err(Cap::GatherRows(self.most_rows));
@@ -28,6 +28,6 @@ impl Budget {
         if self.bytes > self.most_bytes {
             return Err(Cap::GatherBytes(self.most_bytes));
         }
-        Ok(())
+        Ok(bytes)
     }
 }

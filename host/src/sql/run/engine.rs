@@ -16,7 +16,7 @@ use super::budget::Budget;
 use super::flow::{Flow, Outlet};
 use super::heads::{Running, heads};
 use super::last::Batches;
-use super::nodes::NodeSession;
+use super::nodes::{NodeSession, Wanted};
 use super::report::Step as Timed;
 use crate::sql::backend::{Bound, ENGINE_BYTES, Fault, FaultKind, Session, Step};
 use crate::sql::error::{Cap, Error};
@@ -24,8 +24,8 @@ use crate::sql::plan::{FinalStage, Guard, Load, Refusal};
 use crate::sql::topology::Shard;
 use crate::sql::value::{Column, Row};
 
-/// Rows that are loaded at a time.
-const CHUNK: usize = 2000;
+/// Bytes that are loaded at a time. Each time costs the engine about what a thousand rows of numbers cost.
+const CHUNK: usize = 1 << 20;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -122,7 +122,8 @@ pub(super) fn rounds(run: &Run, connections: usize) -> (Vec<Vec<usize>>, usize) 
 async fn any_node(run: &Run) -> Result<NodeSession, Error> {
     let (mut excluded, mut first) = (Vec::new(), None);
     loop {
-        let unopened = match run.nodes.session(Shard::ANY, &excluded, run.due).await {
+        let wanted = Wanted { excluded: &excluded, ..Wanted::any(Shard::ANY, &run.asker) };
+        let unopened = match run.nodes.session(wanted, run.due).await {
             Ok(session) => return Ok(session),
             Err(unopened) => unopened,
         };
@@ -200,17 +201,19 @@ struct Loading<'a> {
 }
 
 /// What is read for one table and not loaded yet.
+#[derive(Default)]
 struct Table {
     columns: Vec<Column>,
     rows: Vec<Row>,
+    bytes: usize,
 }
 
 impl Loading<'_> {
     async fn round(&mut self, engine: &mut Engine, round: &[usize]) -> Result<(), Failed> {
         let began = Clock::now();
-        let (mut tables, mut nodes) = (BTreeMap::new(), SelectAll::new());
+        let (mut tables, mut nodes) = (BTreeMap::<usize, Table>::new(), SelectAll::new());
         for (index, running) in self.heads(round).await? {
-            let table = tables.entry(index).or_insert_with(|| Table { columns: Vec::new(), rows: Vec::new() });
+            let table = tables.entry(index).or_default();
             for running in running {
                 table.columns.clone_from(&running.columns);
                 nodes.push(Labelled { index, running });
@@ -226,10 +229,11 @@ impl Loading<'_> {
                 }
                 return Err(Failed::Error(self.run.failure().await));
             };
-            self.budget.spend(&rows).map_err(Error::Cap)?;
+            let bytes = self.budget.spend(&rows).map_err(Error::Cap)?;
             let Some(table) = tables.get_mut(&index) else { continue };
             table.rows.extend(rows);
-            if table.rows.len() >= CHUNK {
+            table.bytes += bytes;
+            if table.bytes >= CHUNK {
                 self.load(engine, index, table).await?;
             }
         }
@@ -258,6 +262,7 @@ impl Loading<'_> {
             let found = format!("{} columns for the {} of {}", table.columns.len(), load.columns.len(), load.name);
             return Err(Failed::Error(Error::Internal(format!("the nodes answered {found}"))));
         }
+        table.bytes = 0;
         let rows = std::mem::take(&mut table.rows);
         let loading = engine.session().load(load, &table.columns, rows, self.run.due);
         self.run.in_time(loading).await.and_then(|loaded| loaded).map_err(Failed::Engine)

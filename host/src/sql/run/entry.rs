@@ -1,39 +1,46 @@
-//! One entry: what a client asks and gets, and what is shared by all its statements: the nodes as they are laid out now,
-//! what is known of tables, the plans that are kept, and how many statements may be spread over nodes at a time.
+//! One entry: what a client asks and gets, the bounds of every statement, and which way it goes: spread over nodes that hold
+//! parts, or to nodes that all hold everything.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
 use futures_util::stream::BoxStream;
-use tokio::sync::Semaphore;
 use tokio::time::Instant as Clock;
 
-use super::fit::Fit;
 use super::nodes::Nodes;
+use super::replicated::{Logged, Replicated};
 use super::report::{Explanation, Report};
-use super::settled::Settled;
-use super::shapes::Shapes;
+use super::site::Site;
+use super::spread::Spread;
 use crate::circuit::Circuits;
-use crate::cluster::{LiveCluster, Roster};
 use crate::config::SqlEntry;
+use crate::model::RequestHead;
+use crate::routing::Chooser;
 use crate::sql::backend::Backend;
 use crate::sql::cache::{CacheFigures, PlanCache};
 use crate::sql::error::{Cap, Error};
-use crate::sql::layout::layout;
 use crate::sql::parse::Parsed;
+use crate::sql::plan::Refusal;
+use crate::sql::replica::log::Position;
+use crate::sql::replica::{One, Seat};
 use crate::sql::value::{Column, Row, Value};
-use crate::sql::write::{Class, Lasting, Written, class};
+use crate::sql::write::{Lasting, Written};
 
 /// What a client asks.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Query {
+    /// The head of its request, for the strategy that chooses nodes; none for one that has none.
+    pub head: Option<Arc<RequestHead>>,
     /// The statement.
     pub sql: String,
     /// The values bound to it, by place.
     pub params: Vec<Value>,
+    /// Statements with their values that are one transaction, instead of the one: all are done, or none. Only where nodes are
+    /// replicated.
+    pub statements: Option<Vec<(String, Vec<Value>)>>,
+    /// A read is to see the log up to here, at least. Only where nodes are replicated.
+    pub position: Option<Position>,
     /// How long it may take; none for what the entry gives.
     pub timeout: Option<Duration>,
     /// Whether rows of nodes that fail may be missing.
@@ -49,6 +56,8 @@ pub enum Answer {
     Rows(Rows),
     /// What was written.
     Written(Written),
+    /// What was written by way of the log.
+    Logged(Logged),
     /// What would be done.
     Explained(Explanation),
 }
@@ -73,36 +82,23 @@ impl fmt::Debug for Rows {
 
 /// One entry: a database to its clients.
 pub struct Entry {
-    pub(super) spec: Arc<SqlEntry>,
-    pub(super) attempts: u32,
-    pub(super) shapes: Shapes,
-    pub(super) fit: Fit,
-    pub(super) settled: Settled,
-    pub(super) plans: PlanCache,
-    /// Statements that ask several nodes hold a permit for each connection that they may have to one node. So they never
-    /// wait for connections that others like them hold and cannot give back.
-    pub(super) spread: Arc<Semaphore>,
-    backend: Arc<dyn Backend>,
-    live: Arc<LiveCluster>,
-    circuits: Arc<Circuits>,
-    lasting: Lasting,
-    world: ArcSwapOption<World>,
-    /// Counts the layouts that were different.
-    layouts: AtomicU64,
+    spec: Arc<SqlEntry>,
+    plans: Arc<PlanCache>,
+    site: Arc<Site>,
+    way: Way,
 }
 
-/// The nodes as they were laid out, and by what it is seen whether they still are.
-struct World {
-    generation: u64,
-    states: u64,
-    version: u64,
-    nodes: Arc<Nodes>,
+/// Where the rows are.
+enum Way {
+    Spread(Arc<Spread>),
+    Replicated(Replicated),
 }
 
 /// One statement to be answered.
 #[derive(Clone)]
 pub(super) struct Asked {
     pub(super) nodes: Arc<Nodes>,
+    pub(super) head: Option<Arc<RequestHead>>,
     /// Stands for the topology of the nodes.
     pub(super) layout_version: u64,
     pub(super) parsed: Arc<Parsed>,
@@ -114,67 +110,88 @@ pub(super) struct Asked {
 }
 
 impl Entry {
-    /// An entry over the nodes of a cluster; `attempts` is how often a read is tried, the first time included.
+    /// An entry over the nodes of a cluster, whose rows are spread; `attempts` is how often a read is tried, the first time
+    /// included.
     pub fn new(
         spec: Arc<SqlEntry>,
         backend: Arc<dyn Backend>,
-        live: Arc<LiveCluster>,
+        chooser: Arc<Chooser>,
         circuits: Arc<Circuits>,
         attempts: u32,
     ) -> Arc<Self> {
-        let spread = Arc::new(Semaphore::new(spec.limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
-        let plans = PlanCache::new(backend.dialect(), spec.limits.cached_plans);
-        let (shapes, world, layouts) = (Shapes::default(), ArcSwapOption::empty(), AtomicU64::new(0));
-        let (lasting, fit, settled) = (Lasting::default(), Fit::default(), Settled::default());
-        Arc::new(Self {
-            spec,
-            attempts,
-            shapes,
-            fit,
-            settled,
-            plans,
-            spread,
-            backend,
-            live,
-            circuits,
-            lasting,
-            world,
-            layouts,
-        })
+        let plans = plans(&spec, backend.as_ref());
+        let site = Arc::new(Site::new(Arc::clone(&spec), backend, chooser, circuits));
+        let way = Way::Spread(Arc::new(Spread::new(Arc::clone(&spec), Arc::clone(&plans), attempts)));
+        Arc::new(Self { spec, plans, site, way })
+    }
+
+    /// An entry over nodes that all hold everything, which are written to from a seat.
+    pub fn replicated(
+        spec: Arc<SqlEntry>,
+        backend: Arc<dyn Backend>,
+        chooser: Arc<Chooser>,
+        circuits: Arc<Circuits>,
+        seat: Arc<Seat>,
+    ) -> Arc<Self> {
+        let plans = plans(&spec, backend.as_ref());
+        let site = Arc::new(Site::new(Arc::clone(&spec), backend, chooser, circuits));
+        let way = Way::Replicated(Replicated::new(Arc::clone(&spec), Arc::clone(&site), seat));
+        Arc::new(Self { spec, plans, site, way })
     }
 
     /// Answers a statement; on a runtime of tokio. Dropped before it has, or with the rows that it gave, all that is under
-    /// way for it is cancelled; but a write that has begun to commit is carried through.
+    /// way for it is cancelled; but a write that has begun to commit, or is in the log, is carried through.
     ///
     /// # Errors
     /// See [`Error`]. Rows that have begun to come may end in one, too.
     pub async fn answer(self: &Arc<Self>, query: Query) -> Result<Answer, Error> {
         let (began, limits) = (Clock::now(), &self.spec.limits);
-        if query.sql.len() > limits.statement_bytes {
-            return Err(Error::Cap(Cap::StatementBytes(limits.statement_bytes)));
-        }
         let timeout = query.timeout.unwrap_or(limits.timeout).min(limits.max_timeout);
-        let world = self.world()?;
-        let parsed = self.plans.parsed(&query.sql)?;
-        if query.params.len() != parsed.parameters {
-            let (wanted, given) = (parsed.parameters, query.params.len());
-            return Err(Error::BadParameter(format!("the statement takes {wanted} parameters, {given} are given")));
-        }
+        let due = (began + timeout).into_std();
+        let world = self.site.world()?;
+        let many = match query.statements {
+            Some(statements) => Some(self.many(statements)?),
+            None => None,
+        };
+        let first = match &many {
+            Some(many) => many.first().cloned().ok_or_else(|| Error::BadParameter("there is no statement".into()))?,
+            None => self.one(&query.sql, query.params)?,
+        };
         let asked = Asked {
             nodes: Arc::clone(&world.nodes),
+            head: query.head,
             layout_version: world.version,
-            parsed,
-            params: Arc::new(query.params),
+            parsed: first.parsed,
+            params: first.params,
             began,
-            due: (began + timeout).into_std(),
+            due,
             allow_partial: query.allow_partial,
             explain: query.explain,
         };
-        match class(&asked.parsed)? {
-            Class::Read => self.read(&asked).await,
-            Class::Change => Box::pin(self.change(&asked)).await,
-            Class::Schema => Box::pin(self.reshape(&asked)).await,
+        match &self.way {
+            Way::Replicated(replicated) => replicated.answer(&asked, many, query.position).await,
+            Way::Spread(_) if many.is_some() => Err(only_replicated("statements").into()),
+            Way::Spread(_) if query.position.is_some() => Err(only_replicated("position").into()),
+            Way::Spread(spread) => spread.answer(&asked).await,
         }
+    }
+
+    /// A statement, read.
+    fn one(&self, sql: &str, params: Vec<Value>) -> Result<One, Error> {
+        let most = self.spec.limits.statement_bytes;
+        if sql.len() > most {
+            return Err(Error::Cap(Cap::StatementBytes(most)));
+        }
+        let parsed = self.plans.parsed(sql)?;
+        if params.len() != parsed.parameters {
+            let (wanted, given) = (parsed.parameters, params.len());
+            return Err(Error::BadParameter(format!("the statement takes {wanted} parameters, {given} are given")));
+        }
+        Ok(One { parsed, params: Arc::new(params) })
+    }
+
+    fn many(&self, statements: Vec<(String, Vec<Value>)>) -> Result<Vec<One>, Error> {
+        statements.into_iter().map(|(sql, params)| self.one(&sql, params)).collect()
     }
 
     /// How often a kept statement or plan helped.
@@ -184,7 +201,7 @@ impl Entry {
 
     /// Counts what must not be broken off, also after the client has left.
     pub fn lasting(&self) -> &Lasting {
-        &self.lasting
+        &self.site.lasting
     }
 
     /// The nodes as they are laid out now.
@@ -192,36 +209,30 @@ impl Entry {
     /// # Errors
     /// [`Error::Unready`] where those that there are do not make up the topology.
     pub fn nodes(&self) -> Result<Arc<Nodes>, Error> {
-        self.world().map(|world| Arc::clone(&world.nodes))
+        self.site.world().map(|world| Arc::clone(&world.nodes))
     }
 
-    /// Laid out anew when the roster or a circuit has changed.
-    fn world(&self) -> Result<Arc<World>, Error> {
-        let roster = self.live.roster();
-        let (generation, states) = (roster.generation(), self.states(&roster));
-        let before = self.world.load_full();
-        if let Some(world) = &before
-            && (world.generation, world.states) == (generation, states)
-        {
-            return Ok(Arc::clone(world));
+    #[cfg(test)]
+    pub(super) fn spread(&self) -> &Arc<Spread> {
+        match &self.way {
+            Way::Spread(spread) => spread,
+            Way::Replicated(_) => panic!("its nodes are replicated"),
         }
-        let layout = layout(&self.spec, &roster, &self.circuits).map_err(|error| Error::Unready(error.to_string()))?;
-        let version = match before {
-            Some(world) if *world.nodes.layout().topology == *layout.topology => world.version,
-            // Kept below what is shifted for the version of a plan.
-            _ => self.layouts.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX),
-        };
-        let (backend, circuits) = (Arc::clone(&self.backend), Arc::clone(&self.circuits));
-        let (patience, lasting) = (self.spec.limits.timeout, self.lasting.clone());
-        let nodes = Arc::new(Nodes::new(layout, backend, circuits, patience, lasting));
-        let world = Arc::new(World { generation, states, version, nodes });
-        self.world.store(Some(Arc::clone(&world)));
-        Ok(world)
     }
 
-    /// The states of the circuits of those that may be chosen, as one number.
-    fn states(&self, roster: &Roster) -> u64 {
-        let state = |id| self.circuits.state(id) as u64 + 1;
-        roster.ready().iter().fold(0, |all, member| all.wrapping_mul(31).wrapping_add(state(member.id())))
+    /// From where its nodes are written to; none where they do not all hold everything.
+    pub fn seat(&self) -> Option<&Arc<Seat>> {
+        match &self.way {
+            Way::Replicated(replicated) => Some(replicated.seat()),
+            Way::Spread(_) => None,
+        }
     }
+}
+
+fn plans(spec: &SqlEntry, backend: &dyn Backend) -> Arc<PlanCache> {
+    Arc::new(PlanCache::new(backend.dialect(), spec.limits.cached_plans))
+}
+
+fn only_replicated(key: &str) -> Refusal {
+    Refusal::new(format!("`{key}`"), "the nodes of this entry are not replicated: there is no log of what is written")
 }

@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::entry::{Asked, Entry};
+use super::entry::Asked;
 use super::shapes::{ask, holders};
+use super::spread::Spread;
 use crate::sql::error::Error;
 use crate::sql::inspect::{keys, unfit};
 
@@ -36,7 +37,7 @@ impl Fit {
     }
 }
 
-impl Entry {
+impl Spread {
     /// Looks at the keys of tables that were not looked at yet. The first node that answers decides, as all are meant to be
     /// alike; where none does, the statement itself will say so.
     pub(super) async fn fits(&self, asked: &Asked, tables: &[String]) -> Result<(), Error> {

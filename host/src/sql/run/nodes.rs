@@ -1,31 +1,56 @@
-//! Owns who is asked: of the nodes that hold a shard, the one with the least under way whose circuit lets it through. A
-//! session goes with a permit of its circuit and a guard of its count, so whatever ends it, both know.
+//! Owns who is asked: of the nodes that hold a shard and may be asked, the one that the strategy of the cluster chooses and
+//! its circuit lets through. A session goes with a permit of its circuit and a guard of its count, so whatever ends it, both
+//! know; and the strategy hears how it went.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant as Clock;
 
+use super::asker::Asker;
 use crate::circuit::{Circuits, Permit};
 use crate::cluster::{InFlight, Member};
-use crate::model::{CircuitState, EndpointId, Failure, Outcome};
+use crate::model::{Attempt, CircuitState, EndpointId, Failure, Outcome};
+use crate::routing::{Chooser, Decision};
 use crate::sql::backend::{Backend, Fault, FaultKind, Session};
 use crate::sql::layout::{Layout, ShardNodes};
 use crate::sql::topology::Shard;
 use crate::sql::write::Lasting;
 
+/// A node, and that its circuit lets a session through.
+type Chosen = (Arc<Member>, Option<Permit>);
+
 /// The nodes behind one entry, laid out.
 pub struct Nodes {
     layout: Layout,
     backend: Arc<dyn Backend>,
+    chooser: Arc<Chooser>,
     circuits: Arc<Circuits>,
     /// How long the entry gives a statement by itself: who was given much less and ran out of it is not to blame.
     patience: Duration,
     lasting: Lasting,
-    turn: AtomicUsize,
+}
+
+/// Which node a session is to be with.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// It holds this.
+    pub shard: Shard,
+    /// It is none of these.
+    pub excluded: &'a [EndpointId],
+    /// On behalf of whom it is asked.
+    pub asker: &'a Asker,
+    /// How often another one was asked before.
+    pub attempt: u32,
+}
+
+impl<'a> Wanted<'a> {
+    /// Any that holds a shard.
+    pub fn any(shard: Shard, asker: &'a Asker) -> Self {
+        Self { shard, excluded: &[], asker, attempt: 0 }
+    }
 }
 
 impl Nodes {
@@ -33,11 +58,11 @@ impl Nodes {
     pub fn new(
         layout: Layout,
         backend: Arc<dyn Backend>,
-        circuits: Arc<Circuits>,
+        (chooser, circuits): (Arc<Chooser>, Arc<Circuits>),
         patience: Duration,
         lasting: Lasting,
     ) -> Self {
-        Self { layout, backend, circuits, patience, lasting, turn: AtomicUsize::new(0) }
+        Self { layout, backend, chooser, circuits, patience, lasting }
     }
 
     /// Counts what must not be broken off.
@@ -75,9 +100,9 @@ impl Nodes {
         names.join(", ")
     }
 
-    /// A session with a node that holds `shard` and is none of `excluded`. Its failure to open is told to the circuit.
-    pub async fn session(&self, shard: Shard, excluded: &[EndpointId], due: Instant) -> Result<NodeSession, Unopened> {
-        let chosen = self.pick(shard, excluded)?;
+    /// A session with a node. Its failure to open is told to the circuit.
+    pub async fn session(&self, wanted: Wanted<'_>, due: Instant) -> Result<NodeSession, Unopened> {
+        let chosen = self.pick(wanted)?;
         self.open(chosen, due).await
     }
 
@@ -87,15 +112,15 @@ impl Nodes {
     pub(super) async fn session_within(
         &self,
         room: &Arc<Semaphore>,
-        (shard, excluded): (Shard, &[EndpointId]),
+        wanted: Wanted<'_>,
         due: Instant,
     ) -> Result<NodeSession, Unopened> {
-        let chosen = self.pick(shard, excluded)?;
-        let extra = match self.stands_in(shard, &chosen.0) {
+        let chosen = self.pick(wanted)?;
+        let extra = match self.stands_in(wanted.shard, &chosen.0) {
             false => None,
             true => {
                 let extra = Arc::clone(room).try_acquire_owned();
-                Some(extra.map_err(|_| Unopened::crowded(self.shard_name(shard)))?)
+                Some(extra.map_err(|_| Unopened::crowded(self.shard_name(wanted.shard)))?)
             }
         };
         let session = self.open(chosen, due).await?;
@@ -108,53 +133,70 @@ impl Nodes {
         self.layout.topology.is_split() && own.is_some_and(|own| own.id() != member.id())
     }
 
-    fn pick(&self, shard: Shard, excluded: &[EndpointId]) -> Result<(Arc<Member>, Option<Permit>), Unopened> {
-        let chosen = match self.holders(shard) {
-            Some(holders) => self.choose(holders.members.iter(), excluded),
-            None if shard == Shard::ANY => {
+    fn pick(&self, wanted: Wanted<'_>) -> Result<Chosen, Unopened> {
+        let chosen = match self.holders(wanted.shard) {
+            Some(holders) => self.choose(holders.members.iter(), wanted)?,
+            None if wanted.shard == Shard::ANY => {
                 let everyone = self.layout.shards.iter().flat_map(|holders| &holders.members);
-                self.choose(everyone, excluded)
+                self.choose(everyone, wanted)?
             }
             None => None,
         };
-        chosen.ok_or_else(|| Unopened::nobody(self.shard_name(shard)))
+        chosen.ok_or_else(|| Unopened::nobody(self.shard_name(wanted.shard)))
     }
 
     fn holders(&self, shard: Shard) -> Option<&ShardNodes> {
         self.layout.shards.get(usize::from(shard.0))
     }
 
-    /// The one with the least under way that its circuit lets through; of equal ones each in its turn. Where a scan is
-    /// split, the one whose part it is, and others only in its place.
+    /// The one that the strategy chooses of those that may be asked and their circuits let through. Where a scan is split,
+    /// the one whose part it is, and others only in its place.
     fn choose<'a>(
         &self,
         members: impl Iterator<Item = &'a Arc<Member>>,
-        excluded: &[EndpointId],
-    ) -> Option<(Arc<Member>, Option<Permit>)> {
+        wanted: Wanted<'_>,
+    ) -> Result<Option<Chosen>, Unopened> {
         let asked = |member: &&Arc<Member>| {
-            !excluded.contains(&member.id()) && self.circuits.state(member.id()) != CircuitState::Open
+            !wanted.excluded.contains(&member.id()) && self.circuits.state(member.id()) != CircuitState::Open
         };
         let mut members: Vec<&Arc<Member>> = members.filter(asked).collect();
-        if members.len() > 1 && !self.layout.topology.is_split() {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % members.len();
-            members.rotate_left(turn);
-            members.sort_by_key(|member| member.figures().in_flight());
-        }
+        let is_free = !self.layout.topology.is_split() && self.holders(wanted.shard).is_none_or(|at| at.holders > 1);
         let now = Clock::now().into_std();
-        members.into_iter().find_map(|member| match self.circuits.gate(member.id()) {
-            Some(gate) => gate.admit(now).map(|permit| (Arc::clone(member), Some(permit))),
-            None => Some((Arc::clone(member), None)),
-        })
+        while !members.is_empty() {
+            let at = if is_free { self.next(&members, wanted)? } else { 0 };
+            let member = members.remove(at);
+            match self.circuits.gate(member.id()).map(|gate| gate.admit(now)) {
+                Some(None) => {}
+                admitted => return Ok(Some((Arc::clone(member), admitted.flatten()))),
+            }
+        }
+        Ok(None)
     }
 
-    async fn open(
-        &self,
-        (member, permit): (Arc<Member>, Option<Permit>),
-        due: Instant,
-    ) -> Result<NodeSession, Unopened> {
+    /// Which of these the strategy chooses. It knows the whole cluster, and is kept to them by what it may not choose.
+    fn next(&self, among: &[&Arc<Member>], wanted: Wanted<'_>) -> Result<usize, Unopened> {
+        let at = |id: EndpointId| among.iter().position(|member| member.id() == id);
+        let roster = self.chooser.cluster().roster();
+        let others = roster.ready().iter().map(|member| member.id()).filter(|id| at(*id).is_none());
+        let excluded: Vec<EndpointId> = others.collect();
+        drop(roster);
+        let attempt = Attempt { number: wanted.attempt, excluded: &excluded };
+        let chosen = match self.chooser.pick(wanted.asker.told(), attempt) {
+            Decision::Endpoint(member, _) => at(member.id()),
+            Decision::Reject(_, reason) => return Err(Unopened::rejected(self.shard_name(wanted.shard), &reason)),
+            Decision::NoEndpoint => None,
+        };
+        // The roster has changed since the layout was made, or they wait for their first check: no strategy knows of them.
+        let least = || among.iter().enumerate().min_by_key(|(_, member)| member.figures().in_flight());
+        Ok(chosen.or_else(|| least().map(|(at, _)| at)).unwrap_or_default())
+    }
+
+    async fn open(&self, (member, permit): Chosen, due: Instant) -> Result<NodeSession, Unopened> {
         let started = Clock::now().into_std();
         let patient = due.saturating_duration_since(started) * 2 >= self.patience;
-        let mut charge = Charge { in_flight: member.begin(), permit, member, started, patient };
+        let chooser = Arc::clone(&self.chooser);
+        let mut charge =
+            Charge { in_flight: member.begin(), permit, member, chooser, started, answered: None, patient };
         let opening = self.backend.session(&charge.member.endpoint().spec.address, due);
         let opened = match tokio::time::timeout_at(Clock::from_std(due), opening).await {
             Ok(opened) => opened,
@@ -194,6 +236,11 @@ impl Unopened {
         Self { name, endpoint: None, fault }
     }
 
+    fn rejected(name: String, reason: &str) -> Self {
+        let fault = Fault::new(FaultKind::Busy, format!("the strategy of the cluster turns it away: {reason}"));
+        Self { name, endpoint: None, fault }
+    }
+
     fn crowded(name: String) -> Self {
         let fault =
             Fault::new(FaultKind::Busy, "no node has a connection free to stand in for the one that has failed");
@@ -226,7 +273,12 @@ impl NodeSession {
         self.charge.member.id()
     }
 
-    /// Gives the session back, and tells the node's circuit and figures how it went.
+    /// Notes when the node has begun to answer, if it has: how long its rows take to be sent on is not its doing alone.
+    pub(super) fn answered(&mut self, at: Option<Instant>) {
+        self.charge.answered = at;
+    }
+
+    /// Gives the session back, and tells the node's circuit and figures, and the strategy, how it went.
     pub fn finish(self, result: Result<(), &Fault>) {
         let Self { session, mut charge, extra } = self;
         drop(session);
@@ -241,7 +293,10 @@ struct Charge {
     in_flight: InFlight,
     permit: Option<Permit>,
     member: Arc<Member>,
+    chooser: Arc<Chooser>,
     started: Instant,
+    /// When the first rows came.
+    answered: Option<Instant>,
     patient: bool,
 }
 
@@ -261,16 +316,22 @@ impl Charge {
             Err(FaultKind::TimedOut | FaultKind::Busy) => (Err(Failure::Cancelled), None),
             Err(FaultKind::Failed) => (Ok(StatusCode::INTERNAL_SERVER_ERROR), Some(true)),
             Ok(()) => (Ok(StatusCode::OK), Some(false)),
-            Err(FaultKind::Statement | FaultKind::Overflow | FaultKind::Unsupported | FaultKind::TooLarge) => {
-                (Ok(StatusCode::BAD_REQUEST), Some(false))
-            }
+            Err(
+                FaultKind::Statement
+                | FaultKind::Conflict
+                | FaultKind::Overflow
+                | FaultKind::Unsupported
+                | FaultKind::TooLarge,
+            ) => (Ok(StatusCode::BAD_REQUEST), Some(false)),
         };
         match (self.permit.take(), result) {
             (Some(permit), Err(fault)) if failed == Some(true) => permit.failed(now, &fault.message),
             (Some(permit), _) if failed == Some(false) => permit.succeeded(now),
             _ => {}
         }
-        let latency = now.saturating_duration_since(self.started);
-        self.member.observe(&Outcome { endpoint: self.member.id(), latency, result: told }, failed, now);
+        let latency = self.answered.unwrap_or(now).saturating_duration_since(self.started);
+        let outcome = Outcome { endpoint: self.member.id(), latency, result: told };
+        self.member.observe(&outcome, failed, now);
+        self.chooser.tell(&outcome);
     }
 }

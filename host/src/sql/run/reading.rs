@@ -8,15 +8,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant as Clock, timeout_at};
 
+use super::asker::Asker;
 use super::asking::Run;
 use super::budget::Budget;
 use super::course::{course, explained, unasked};
 use super::engine::{Stop, gather, rounds};
-use super::entry::{Answer, Asked, Entry, Rows};
+use super::entry::{Answer, Asked, Rows};
 use super::heads::heads;
 use super::last::{Batches, Order, concat, merge, through};
 use super::report::{Report, Step, Summary};
 use super::shapes::{Columns, sounds_changed};
+use super::spread::Spread;
 use crate::sql::backend::FaultKind;
 use crate::sql::catalog::Catalog;
 use crate::sql::error::Error;
@@ -31,7 +33,7 @@ const RENEWING: Duration = Duration::from_secs(10);
 /// What was read so lately is not doubted.
 const DOUBT: Duration = Duration::from_secs(1);
 
-impl Entry {
+impl Spread {
     /// Answers a read.
     pub(super) async fn read(self: &Arc<Self>, asked: &Asked) -> Result<Answer, Error> {
         let (mut options, mut instead, mut is_renewed) = (Options::default(), None, false);
@@ -139,14 +141,21 @@ impl Entry {
             nodes: unasked(&plan, &asked.nodes),
             partial: false,
             steps: vec![(Step::Plan, asked.began.elapsed())],
+            position: None,
         }));
+        let shard = match plan.nodes.as_slice() {
+            [only] => Some(asked.nodes.shard_name(only.shard)),
+            _ => None,
+        };
         let run = Arc::new(Run {
             nodes: Arc::clone(&asked.nodes),
+            asker: Asker::client(asked.head.clone(), Arc::clone(&asked.parsed), shard),
             plan: Arc::clone(&plan),
             params: Arc::clone(&asked.params),
             due: asked.due,
             room: Arc::clone(&self.spread),
             attempts: self.attempts,
+            barred: Vec::new(),
             allow_partial: asked.allow_partial,
             report: Arc::clone(&report),
         });

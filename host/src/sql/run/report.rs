@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::sql::backend::Fault;
+use crate::sql::replica::log::Position;
 
 /// How a statement is answered, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub struct Summary {
     /// How long each step took, in their order. A step that was not needed is missing; time that the client took to take rows
     /// is counted where it passed.
     pub steps: Vec<(Step, Duration)>,
+    /// Up to where in the log everything was seen, at least; none where the nodes are not replicated.
+    pub position: Option<Position>,
 }
 
 /// A step of answering.

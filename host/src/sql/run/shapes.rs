@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::{Instant as Clock, timeout_at};
 
-use super::nodes::Nodes;
+use super::asker::Asker;
+use super::nodes::{Nodes, Wanted};
 use crate::sql::backend::{Fault, FaultKind};
 use crate::sql::catalog::Catalog;
 use crate::sql::error::Error;
@@ -178,7 +179,7 @@ pub(super) fn holders(nodes: &Nodes, table: &str) -> Vec<Shard> {
 }
 
 pub(super) async fn ask(nodes: &Nodes, shard: Shard, tables: &[&String], due: Instant) -> Answer {
-    let mut session = match nodes.session(shard, &[], due).await {
+    let mut session = match nodes.session(Wanted::any(shard, &Asker::host()), due).await {
         Ok(session) => session,
         Err(unopened) => return (unopened.name, Err(unopened.fault)),
     };

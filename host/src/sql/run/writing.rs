@@ -7,9 +7,10 @@ use futures_util::stream::TryStreamExt;
 
 use super::budget::Budget;
 use super::course::explained_write;
-use super::entry::{Answer, Asked, Entry};
+use super::entry::{Answer, Asked};
 use super::reading::tables_of;
 use super::shapes::Columns;
+use super::spread::Spread;
 use crate::sql::catalog::Catalog;
 use crate::sql::error::Error;
 use crate::sql::route::{Parameters, Route, route};
@@ -17,7 +18,7 @@ use crate::sql::shape::ColumnShape;
 use crate::sql::value::Row;
 use crate::sql::write::{self, Change, Count, Fill, WritePlan};
 
-impl Entry {
+impl Spread {
     /// Carries out INSERT, UPDATE or DELETE.
     pub(super) async fn change(self: &Arc<Self>, asked: &Asked) -> Result<Answer, Error> {
         let layout = asked.nodes.layout();
@@ -104,7 +105,7 @@ impl Entry {
 }
 
 /// Forgets all that is known of tables at the end of a change of some, also where the client leaves before it.
-struct Forgets<'a>(&'a Entry);
+struct Forgets<'a>(&'a Spread);
 
 impl Drop for Forgets<'_> {
     fn drop(&mut self) {

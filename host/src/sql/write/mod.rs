@@ -49,7 +49,7 @@ use super::error::Error;
 use super::parse::Parsed;
 use super::plan::Refusal;
 use super::route::Route;
-use super::run::{NodeReport, NodeSession, Nodes};
+use super::run::{Asker, NodeReport, NodeSession, Nodes, Wanted};
 use super::topology::Shard;
 use super::value::{Column, Row, Value};
 use class::calls;
@@ -238,7 +238,7 @@ impl Shards for Nodes {
             let why = format!("{holders} nodes hold it, and a write would reach one of them only");
             return Err((self.shard_name(shard), Fault::new(FaultKind::Unsupported, why)));
         }
-        self.session(shard, &[], due).await.map_err(Into::into)
+        self.session(Wanted::any(shard, &Asker::host()), due).await.map_err(Into::into)
     }
 
     fn lasting(&self) -> &Lasting {

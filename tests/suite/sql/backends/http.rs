@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -270,6 +272,28 @@ async fn a_session_over_a_broken_connection_takes_its_transaction_back_at_once()
     assert_eq!(second.execute(update).await, Ok(10));
 }
 
+#[tokio::test]
+async fn an_owner_that_begins_anew_is_not_held_up_by_what_was_left_behind() {
+    let origin = Origin::start().await;
+    let (dead, other) = (origin.backend(1), origin.backend(2));
+    let mut left = session(&dead, &origin).await;
+    left.own("a log", soon()).await.unwrap();
+    left.transact(Step::Begin, soon()).await.unwrap();
+    execute(&mut *left, "DELETE FROM users").await;
+    // Somebody else waits for it, and is not let in.
+    let mut stranger = session(&other, &origin).await;
+    let update = |millis| Bound { due: in_millis(millis), ..bound("UPDATE users SET age = 20") };
+    assert!(stranger.execute(update(300)).await.is_err());
+    // As a process does that is killed: it takes nothing back.
+    std::mem::forget(left);
+    let mut next = session(&other, &origin).await;
+    next.own("a log", soon()).await.unwrap();
+    next.transact(Step::Begin, in_millis(5_000)).await.unwrap();
+    assert_eq!(next.execute(update(5_000)).await, Ok(10), "all that was deleted is there");
+    next.transact(Step::Commit, soon()).await.unwrap();
+    assert_eq!(stranger.execute(update(5_000)).await, Ok(10));
+}
+
 /// A node that answers every question with the same bytes, and then closes.
 async fn says(answer: &'static str) -> (Arc<dyn Backend>, Address) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -311,4 +335,87 @@ async fn an_answer_that_is_not_whole_or_not_sound_is_never_taken_for_one() {
     let (backend, node) = says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await;
     let mut session = backend.session(&node, soon()).await.expect("a session");
     assert_eq!(failure(&mut *session, bound("SELECT 1")).await.kind, FaultKind::Lost);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_with_a_key_is_done_once_also_after_the_node_was_started_anew() {
+    let origin = Origin::start().await;
+    let keyed = async |path: &str, key: &str, body: &str| {
+        let length = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nAccept: application/x-ndjson\r\nConnection: close\r\n");
+        origin.raw(&format!("{head}Idempotency-Key: {key}\r\nContent-Length: {length}\r\n\r\n{body}")).await
+    };
+    let made = keyed("/query", "a", r#"{"sql": "CREATE TABLE n (n INTEGER)"}"#).await;
+    assert!(made.contains("200 OK"), "{made}");
+    let insert = r#"{"sql": "INSERT INTO n VALUES (0), (0)"}"#;
+    let add = r#"{"sql": "UPDATE n SET n = n + 1"}"#;
+    for _ in 0..2 {
+        let done = keyed("/query", "b", insert).await;
+        assert!(done.contains(r#""affected":2"#), "{done}");
+    }
+    let refused = keyed("/query", "c", r#"{"sql": "UPDATE nowhere SET n = 1"}"#).await;
+    assert!(refused.contains("400 Bad Request"), "{refused}");
+    // What was refused has left nothing, its key neither.
+    assert!(keyed("/query", "c", add).await.contains(r#""affected":2"#));
+    let begun = origin.post("/transactions", "*/*", "").await;
+    let id = begun.rsplit('"').nth(1).expect("a name").to_owned();
+    let within = format!(r#"{{"sql": "UPDATE n SET n = n + 10", "transaction": "{id}"}}"#);
+    assert!(origin.post("/query", "application/x-ndjson", &within).await.contains(r#""affected":2"#));
+    let commit = format!("/transactions/{id}/commit");
+    assert!(keyed(&commit, "d", "").await.contains("committed"));
+    origin.sever().await;
+    origin.mend().await;
+    assert!(keyed(&commit, "d", "").await.contains("committed"), "it was");
+    assert!(keyed(&commit, "e", "").await.contains("no transaction"), "nobody knows of this one");
+    assert!(keyed("/query", "c", add).await.contains(r#""affected":2"#));
+    let sum = origin.post("/query", "application/x-ndjson", r#"{"sql": "SELECT sum(n) FROM n"}"#).await;
+    assert!(sum.contains("[22]"), "{sum}");
+}
+
+/// Stands before a node and loses the first answer to a commit; counts the answers.
+async fn losing(node: SocketAddr) -> (Address, Arc<AtomicUsize>) {
+    async fn carry(mut client: TcpStream, node: SocketAddr, answers: Arc<AtomicUsize>) {
+        let mut server = TcpStream::connect(node).await.expect("a node");
+        let (mut asked, mut said, mut is_commit) = (vec![0; 64 << 10], vec![0; 64 << 10], false);
+        loop {
+            tokio::select! {
+                Ok(count @ 1..) = client.read(&mut asked) => {
+                    is_commit |= String::from_utf8_lossy(&asked[..count]).contains("/commit");
+                    server.write_all(&asked[..count]).await.expect("it reads");
+                }
+                Ok(count @ 1..) = server.read(&mut said) => {
+                    // The node has done it, and its first answer goes nowhere.
+                    if is_commit && answers.fetch_add(1, SeqCst) == 0 {
+                        return;
+                    }
+                    let _ = client.write_all(&said[..count]).await;
+                }
+                else => return,
+            }
+        }
+    }
+    let relay = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = relay.local_addr().expect("an address").to_string();
+    let answers = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&answers);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = relay.accept().await {
+            tokio::spawn(carry(client, node, Arc::clone(&counted)));
+        }
+    });
+    (Address::parse(&address).expect("an address"), answers)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_is_known_to_be_done() {
+    let origin = Origin::start().await;
+    let (relay, answers) = losing(origin.address).await;
+    let backend = Http::new(2, CONNECT);
+    let mut session = backend.session(&relay, soon()).await.expect("a session");
+    execute(&mut *session, "CREATE TABLE n (n INTEGER)").await;
+    session.transact(Step::Begin, soon()).await.expect("a transaction");
+    execute(&mut *session, "INSERT INTO n VALUES (1)").await;
+    session.transact(Step::Commit, soon()).await.expect("it is done, and told so");
+    assert_eq!(answers.load(SeqCst), 2);
+    assert_eq!(number(&mut *session, "SELECT count(*) FROM n").await, 1);
 }

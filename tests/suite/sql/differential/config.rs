@@ -9,6 +9,7 @@ use leverframe::circuit::Circuits;
 use leverframe::cluster::{LiveCluster, Rules};
 use leverframe::config::{Config, Overrides, parse};
 use leverframe::model::{Address, ClusterName, Events, SqlName};
+use leverframe::routing::Chooser;
 use leverframe::sql::backend::Backend;
 use leverframe::sql::dialect::Dialect;
 use leverframe::sql::run::Entry;
@@ -31,7 +32,9 @@ pub(super) fn entry(schema: &Schema, backend: Arc<dyn Backend>, nodes: &[Address
     let circuits = Circuits::new(cluster_name, cluster.circuit, Events::nowhere());
     let ids: Vec<_> = live.roster().members().iter().map(|m| (m.id(), m.endpoint().spec.name.clone())).collect();
     circuits.follow(&ids);
-    Entry::new(Arc::new(spec), backend, Arc::new(live), Arc::new(circuits), cluster.retry.attempts)
+    let (lost, _) = tokio::sync::mpsc::unbounded_channel();
+    let chooser = Arc::new(Chooser::new(0, Arc::new(live), lost));
+    Entry::new(Arc::new(spec), backend, chooser, Arc::new(circuits), cluster.retry.attempts)
 }
 
 fn text(schema: &Schema, nodes: &[Address]) -> String {

@@ -59,6 +59,7 @@ impl Spread {
                 Told::Answer { answer, tier: "write", why: String::new() }
             }
             Ok(run::Answer::Explained(_)) => panic!("nobody asked to explain: {sql}"),
+            Ok(run::Answer::Logged(logged)) => panic!("its nodes are not replicated: {logged:?}"),
             Err(error) => not_answered(&error),
         }
     }

@@ -3,6 +3,7 @@
 
 mod limits;
 mod placement;
+mod replicated;
 mod table;
 mod together;
 
@@ -79,11 +80,11 @@ fn one(
     (backend, clusters, around): (Result<BackendSpec, Reported>, &BTreeSet<String>, Surroundings<'_>),
     problems: &mut Problems<'_>,
 ) -> Result<SqlEntry, Reported> {
-    let name = SqlName::new(name).map_err(|wrong| problems.report(at, wrong));
+    let sql_name = SqlName::new(name).map_err(|wrong| problems.report(at, wrong));
     let cluster = cluster(file.cluster.as_deref(), &at.key("cluster"), clusters, problems);
     let limits = limits::compile(&file.limits, &at.key("limits"), problems);
-    let topology = topology(&file, at, (backend.as_ref().ok(), around), problems);
-    Ok(SqlEntry { name: name?, cluster: cluster?, backend: backend?, topology: topology?, limits: limits? })
+    let topology = topology((name, &file), at, (backend.as_ref().ok(), around), problems);
+    Ok(SqlEntry { name: sql_name?, cluster: cluster?, backend: backend?, topology: topology?, limits: limits? })
 }
 
 fn cluster(
@@ -190,34 +191,63 @@ fn password(
     Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']))))
 }
 
+/// The topologies, by their names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Partitioned,
+    Split,
+    Replicated,
+}
+
+const WAYS: [(&str, Way); 3] =
+    [("partitioned", Way::Partitioned), ("split", Way::Split), ("replicated", Way::Replicated)];
+
 /// Which rows are where. What depends on the dialect waits until the backend is known.
 fn topology(
-    file: &file::Sql,
+    (name, file): (&str, &file::Sql),
     at: &At,
     (backend, around): (Option<&BackendSpec>, Surroundings<'_>),
     problems: &mut Problems<'_>,
 ) -> Result<TopologySpec, Reported> {
-    let is_split = match &file.topology {
-        None => problems.spoiled(&at.key("topology")).map_or(Ok(file.split.is_some()), Err)?,
-        Some(text) => one_of(&[("partitioned", false), ("split", true)], text, &at.key("topology"), problems)?,
+    let way = match &file.topology {
+        None if file.split.is_some() => Way::Split,
+        None => problems.spoiled(&at.key("topology")).map_or(Ok(Way::Partitioned), Err)?,
+        Some(text) => one_of(&WAYS, text, &at.key("topology"), problems)?,
     };
-    let others = if is_split {
-        let advice = "take it out, or say topology = \"partitioned\"";
-        [("table", !file.table.is_empty()), ("shards", file.shards.is_some())].map(|other| (other, "split", advice))
-    } else {
-        let advice = "take it out, or say topology = \"split\"";
-        [("split", file.split.is_some()), ("", false)].map(|other| (other, "partitioned", advice))
-    };
-    let mut clear = Ok(());
-    for ((key, _), topology, advice) in others.into_iter().filter(|((_, given), ..)| *given) {
-        clear = Err(problems.advise(&at.key(key), format!("the topology `{topology}` has none"), advice));
-    }
-    let topology = if is_split {
-        split(file.split.as_ref(), &at.key("split"), around, problems).map(TopologySpec::Split)
-    } else {
-        partitioned(file, at, backend, problems).map(TopologySpec::Partitioned)
+    let clear = only_its_own(file, at, way, problems);
+    let topology = match way {
+        Way::Split => split(file.split.as_ref(), &at.key("split"), around, problems).map(TopologySpec::Split),
+        Way::Partitioned => partitioned(file, at, backend, problems).map(TopologySpec::Partitioned),
+        Way::Replicated => replicated::compile((name, file), at, around, problems).map(TopologySpec::Replicated),
     };
     clear.and(topology)
+}
+
+/// Refuses the keys of other topologies.
+fn only_its_own(file: &file::Sql, at: &At, way: Way, problems: &mut Problems<'_>) -> Result<(), Reported> {
+    let keys = [
+        ("table", Way::Partitioned, !file.table.is_empty()),
+        ("shards", Way::Partitioned, file.shards.is_some()),
+        ("split", Way::Split, file.split.is_some()),
+        ("acknowledge", Way::Replicated, file.acknowledge.is_some()),
+        ("log", Way::Replicated, file.log.is_some()),
+        ("lease", Way::Replicated, file.lease.is_some()),
+        ("log_bytes", Way::Replicated, file.log_bytes.is_some()),
+        ("max_lag", Way::Replicated, file.max_lag.is_some()),
+        ("apply_timeout", Way::Replicated, file.apply_timeout.is_some()),
+        ("writers", Way::Replicated, file.writers.is_some()),
+        ("trusted", Way::Replicated, file.trusted.is_some()),
+    ];
+    let name = |way| WAYS.iter().find(|(_, known)| *known == way).map_or("", |(name, _)| *name);
+    let mut clear = Ok(());
+    for (key, of, _) in keys.into_iter().filter(|(_, of, given)| *given && *of != way) {
+        let advice = match (way, of) {
+            (Way::Replicated, _) => "take it out: every node holds all tables".to_owned(),
+            _ => format!("take it out, or say topology = \"{}\"", name(of)),
+        };
+        clear = Err(problems.advise(&at.key(key), format!("the topology `{}` has none", name(way)), advice));
+    }
+    clear
 }
 
 fn partitioned(

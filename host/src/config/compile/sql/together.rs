@@ -11,6 +11,7 @@ use super::super::super::settings::{Cluster, Listener, RouteTarget};
 use super::super::super::sql::{
     BackendSpec, HoldingSpec, KeySpec, PartitionedSpec, PlacementSpec, RangeSpec, SqlEntry, TopologySpec,
 };
+use super::replicated;
 use crate::model::{ClusterName, EndpointSpec, SqlName};
 
 /// Refuses what does not go together.
@@ -26,9 +27,11 @@ pub(in super::super) fn apart(
         let Some(cluster) = clusters.get(&entry.cluster) else { continue };
         sound.push(nodes_are_its_own(entry, cluster, problems));
         sound.push(alike(entry, entries, problems));
-        if let TopologySpec::Partitioned(topology) = &entry.topology {
-            sound.push(shards_are_held(entry, topology, cluster, problems));
-        }
+        sound.push(match &entry.topology {
+            TopologySpec::Partitioned(topology) => shards_are_held(entry, topology, cluster, problems),
+            TopologySpec::Replicated(spec) => replicated::alone((entry, spec), entries, cluster, problems),
+            TopologySpec::Split(_) => Ok(()),
+        });
     }
     sound.into_iter().collect()
 }

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::wire::LINES;
+use super::wire::{IDEMPOTENCY_KEY, LINES};
 use crate::model::Address;
 use crate::sql::backend::pools::Connector;
 use crate::sql::backend::{Fault, FaultKind};
@@ -48,6 +48,22 @@ impl Connector for Dial {
     }
 }
 
+/// A request to a node.
+#[derive(Clone, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) body: String,
+    /// Of a write that is not to be done twice.
+    pub(super) key: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn post(path: &'a str, body: String) -> Self {
+        Self { method: Method::POST, path, body, key: None }
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -66,20 +82,21 @@ impl Link {
     /// Sends a request; the connection is closed when what is returned is dropped without being told that all was read.
     pub(super) async fn ask(
         &mut self,
-        method: Method,
-        path: &str,
-        body: String,
+        asked: Asked<'_>,
         (node, due): (&Address, Instant),
     ) -> Result<(Response<Incoming>, Underway<'_>), Fault> {
+        let Asked { method, path, body, key } = asked;
         let lost = |error: &dyn std::fmt::Display| Fault::new(FaultKind::Lost, format!("{node}: {error}"));
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, node.to_string())
             .header(ACCEPT, LINES)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| lost(&error))?;
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(key) = key {
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).map_err(|error| lost(&error))?;
         self.is_sound = false;
         let underway = Underway { driver: &self.driver, is_sound: &mut self.is_sound };
         let sender = &mut self.sender;

@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use http::Method;
 
 use super::answer::{Answer, Said};
-use super::link::{Dial, Link};
+use super::link::{Asked, Dial, Link};
 use super::wire::{Beginning, Begun, Question, Shape, ShapeColumn, Tagged};
 use crate::model::Address;
 use crate::sql::backend::pools::{Lent, dial};
@@ -32,19 +32,21 @@ pub(super) struct HttpSession {
     /// How long opening another connection may take.
     within: Duration,
     transaction: Option<String>,
+    /// Whose transactions are begun.
+    owner: Option<String>,
 }
 
 impl HttpSession {
     pub(super) fn new(link: Lent<Dial>, node: Address, within: Duration) -> Self {
-        Self { link: Some(link), node, within, transaction: None }
+        Self { link: Some(link), node, within, transaction: None, owner: None }
     }
 
     /// Asks, over a new connection where the one that there is cannot be used any more.
-    async fn ask(&mut self, method: Method, path: &str, body: String, due: Instant) -> Result<Answer<'_>, Fault> {
+    async fn ask(&mut self, asked: Asked<'_>, due: Instant) -> Result<Answer<'_>, Fault> {
         let Self { link, node, within, .. } = self;
         let Some(link) = link else { return Err(Fault::new(FaultKind::Lost, "the session is over")) };
         renew(link, node, due, *within).await?;
-        ask(link, method, path, body, (node, due)).await
+        ask(link, asked, (node, due)).await
     }
 
     async fn question(&mut self, bound: Bound<'_>, read_only: bool) -> Result<Answer<'_>, Fault> {
@@ -56,8 +58,32 @@ impl HttpSession {
             timeout_ms: Some(millis(due.saturating_duration_since(Instant::now())).max(1)),
             read_only,
         };
-        self.ask(Method::POST, "/query", body(&question)?, due).await
+        // Within a transaction it is the commit that counts.
+        let key = (!read_only && self.transaction.is_none()).then(key);
+        let asked = Asked { key: key.as_deref(), ..Asked::post("/query", body(&question)?) };
+        self.ask(asked, due).await
     }
+
+    /// Makes the transaction lasting. Where the answer is lost it is asked for once more: a node that keeps the key says that
+    /// it was done. Whatever else that one says, nobody knows: the node may keep no keys.
+    async fn commit(&mut self, path: &str, due: Instant) -> Result<(), Fault> {
+        let key = key();
+        let asked = Asked { key: Some(&key), ..Asked::post(path, String::new()) };
+        match self.told(asked.clone(), due).await {
+            Err(fault) if fault.kind == FaultKind::Lost => self.told(asked, due).await.map_err(|_| fault),
+            told => told,
+        }
+    }
+
+    /// Asks, and reads an answer that says nothing but that it was done.
+    async fn told(&mut self, asked: Asked<'_>, due: Instant) -> Result<(), Fault> {
+        self.ask(asked, due).await?.document().await.map(drop)
+    }
+}
+
+/// Stands for a write; never the same for two.
+fn key() -> String {
+    format!("{:032x}", fastrand::u128(..))
 }
 
 fn body(asked: &impl serde::Serialize) -> Result<String, Fault> {
@@ -80,16 +106,15 @@ async fn renew(link: &mut Link, node: &Address, due: Instant, within: Duration) 
 
 async fn ask<'a>(
     link: &'a mut Link,
-    method: Method,
-    path: &str,
-    body: String,
+    asked: Asked<'_>,
     (node, due): (&'a Address, Instant),
 ) -> Result<Answer<'a>, Fault> {
     if Instant::now() >= due {
         return Err(Fault::new(FaultKind::TimedOut, "its time was over before it began"));
     }
-    let (response, underway) = link.ask(method, path, body, (node, due)).await?;
-    if path == "/query" {
+    let in_lines = asked.path == "/query";
+    let (response, underway) = link.ask(asked, (node, due)).await?;
+    if in_lines {
         Answer::in_lines(&response, node)?;
     }
     Answer::of(response, underway, (node, due)).await
@@ -137,30 +162,41 @@ impl Session for HttpSession {
         Box::pin(async move {
             let wrong = |message| Err(Fault::new(FaultKind::Statement, message));
             let path = match (step, &self.transaction) {
-                (Step::Begin, Some(_)) => return wrong("there is a transaction already"),
+                (Step::Begin | Step::Snapshot, Some(_)) => return wrong("there is a transaction already"),
                 (Step::Commit | Step::Rollback, None) => return wrong("there is no transaction"),
-                (Step::Begin, None) => "/transactions".to_owned(),
+                (Step::Begin | Step::Snapshot, None) => "/transactions".to_owned(),
                 (Step::Commit, Some(transaction)) => format!("/transactions/{transaction}/commit"),
                 (Step::Rollback, Some(transaction)) => format!("/transactions/{transaction}/rollback"),
             };
+            if step == Step::Commit {
+                self.commit(&path, due).await?;
+                self.transaction = None;
+                return Ok(());
+            }
             let begun = {
                 let body = match step {
-                    Step::Begin => {
+                    Step::Begin | Step::Snapshot => {
                         let kept = due.saturating_duration_since(Instant::now()) + KEPT;
-                        body(&Beginning { timeout_ms: Some(millis(kept)) })?
+                        let snapshot = step == Step::Snapshot;
+                        body(&Beginning { timeout_ms: Some(millis(kept)), owner: self.owner.clone(), snapshot })?
                     }
                     Step::Commit | Step::Rollback => String::new(),
                 };
-                let mut answer = self.ask(Method::POST, &path, body, due).await?;
+                let mut answer = self.ask(Asked::post(&path, body), due).await?;
                 let text = answer.document().await?;
                 match step {
-                    Step::Begin => Some(answer.read::<Begun>(&text)?.transaction),
+                    Step::Begin | Step::Snapshot => Some(answer.read::<Begun>(&text)?.transaction),
                     Step::Commit | Step::Rollback => None,
                 }
             };
             self.transaction = begun;
             Ok(())
         })
+    }
+
+    fn own<'a>(&'a mut self, owner: &'a str, _due: Instant) -> BoxFuture<'a, Result<(), Fault>> {
+        self.owner = Some(owner.to_owned());
+        Box::pin(async { Ok(()) })
     }
 
     fn load<'a>(
@@ -181,7 +217,8 @@ impl Session for HttpSession {
             if let Some(transaction) = &self.transaction {
                 path.push_str(&format!("&transaction={}", escaped(transaction)));
             }
-            let mut answer = self.ask(Method::GET, &path, String::new(), due).await?;
+            let asked = Asked { method: Method::GET, ..Asked::post(&path, String::new()) };
+            let mut answer = self.ask(asked, due).await?;
             let text = answer.document().await?;
             let Shape { columns } = answer.read(&text)?;
             let column = |ShapeColumn { name, declared, collation }| ColumnShape { name, declared, collation };
@@ -209,7 +246,7 @@ impl Drop for HttpSession {
             let path = format!("/transactions/{transaction}/rollback");
             let due = Instant::now() + TAKE_BACK;
             if renew(&mut link, &node, due, within).await.is_ok()
-                && let Ok(mut answer) = ask(&mut link, Method::POST, &path, String::new(), (&node, due)).await
+                && let Ok(mut answer) = ask(&mut link, Asked::post(&path, String::new()), (&node, due)).await
             {
                 // The connection goes back to its pool when the answer was read.
                 let _ = answer.document().await;

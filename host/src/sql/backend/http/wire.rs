@@ -15,6 +15,10 @@ use crate::sql::value::{Column, Value};
 
 /// The media type of an answer in lines.
 pub const LINES: &str = "application/x-ndjson";
+/// The header of a write's key: one with the key of another is that one, sent once more, and is not done again.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The table in which a node keeps them.
+pub const KEYS: &str = "leverframe_idempotency";
 /// The media type of an error before the first line.
 pub const PROBLEM: &str = "application/problem+json";
 
@@ -39,12 +43,18 @@ pub struct Question<'a> {
 }
 
 /// The body of `POST /transactions`; none at all is as good as an empty one.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Beginning {
     /// How long it is to be kept while nothing is asked of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// Whose it is. An owner has one transaction at a time: one that he began before is taken back first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Whether it only reads, and sees everything as it was when it asked first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub snapshot: bool,
 }
 
 /// What `POST /transactions` answers.
@@ -129,6 +139,7 @@ pub struct LineError {
 /// The kinds by name. What has no name of its own is not told apart by the other side.
 const KINDS: &[(&str, FaultKind)] = &[
     ("statement", FaultKind::Statement),
+    ("conflict", FaultKind::Conflict),
     ("overflow", FaultKind::Overflow),
     ("timeout", FaultKind::TimedOut),
     ("unsupported", FaultKind::Unsupported),

@@ -22,7 +22,8 @@ const PREPARED: usize = 256;
 /// Fixed for each session, also when it is reset, so that all nodes read and write values alike.
 const SETTINGS: &str = "SET NAMES utf8mb4; SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION,\
      ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE', SESSION time_zone = '+00:00', SESSION autocommit = 1, \
-     SESSION character_set_results = NULL";
+     SESSION character_set_results = NULL, SESSION lc_time_names = 'en_US', SESSION default_week_format = 0, \
+     SESSION div_precision_increment = 4, SESSION default_storage_engine = InnoDB";
 
 /// Makes connections.
 pub(super) struct Dial {
@@ -89,6 +90,9 @@ impl Connector for Dial {
             settings: None,
             transaction: Transaction::None,
             loaded: Vec::new(),
+            pretended: None,
+            is_pretending: false,
+            is_owned: false,
             untangling: None,
             stained: false,
             rested: Instant::now(),
@@ -118,6 +122,12 @@ pub(super) struct Link {
     pub(super) transaction: Transaction,
     /// The temporary tables of the transaction.
     pub(super) loaded: Vec<String>,
+    /// What else the session is to be set to, with the next statement.
+    pretended: Option<String>,
+    /// It was told another time than the server's.
+    is_pretending: bool,
+    /// The server knows it for somebody's: it is nobody else's, and no other connection does in its place.
+    pub(super) is_owned: bool,
     untangling: Option<JoinHandle<Option<Conn>>>,
     /// A function has been called that may have changed the session.
     stained: bool,
@@ -126,9 +136,18 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Whether nothing is under way and nothing is broken.
+    /// Whether nothing is under way and nothing is broken, so that another may have it.
     pub(super) fn is_idle(&self) -> bool {
-        self.conn.is_some() && self.transaction == Transaction::None && self.untangling.is_none()
+        let is_clean = self.transaction == Transaction::None && !self.is_pretending && !self.is_owned;
+        self.conn.is_some() && is_clean && self.untangling.is_none()
+    }
+
+    /// Has the statements that follow take another moment for the time, and the next one this id for the first that it makes.
+    pub(super) fn pretend(&mut self, moment: i64, insert_id: Option<i64>) {
+        let (seconds, rest) = (moment.div_euclid(1_000_000), moment.rem_euclid(1_000_000));
+        let id = insert_id.map_or_else(String::new, |id| format!(", insert_id = {id}"));
+        self.pretended = Some(format!("SESSION timestamp = {seconds}.{rest:06}{id}"));
+        self.is_pretending = true;
     }
 
     /// A function is called that may change the session.
@@ -168,7 +187,7 @@ impl Link {
         let Some(task) = &mut self.untangling else { return Ok(()) };
         let conn = task.await.ok().flatten();
         self.untangling = None;
-        self.conn = conn;
+        self.conn = conn.filter(|conn| !self.is_owned || conn.id() == self.id);
         let id = self.conn()?.id();
         if id != self.id {
             self.id = id;
@@ -232,14 +251,24 @@ impl Link {
             let name = if self.facts.is_mariadb { "tx_read_only" } else { "transaction_read_only" };
             set.push(format!("SESSION {name} = {}", u8::from(read_only)));
         }
+        set.extend(self.pretended.take());
         let read_only = if is_outside { Some(read_only) } else { known.map(|known| known.read_only) };
         self.settings = read_only.map(|read_only| Settings { limit, read_only });
         let mut steps = Vec::new();
         if !set.is_empty() {
             steps.push(format!("SET {}", set.join(", ")));
         }
-        if self.transaction == Transaction::Asked {
-            steps.push("START TRANSACTION READ WRITE".to_owned());
+        let begin: &[&str] = match self.transaction {
+            Transaction::Asked => &["START TRANSACTION READ WRITE"],
+            // The level is that of the next transaction only, whatever the server's own is.
+            Transaction::AskedToRead => &[
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+                "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+            ],
+            Transaction::None | Transaction::Open | Transaction::Failed => &[],
+        };
+        if !begin.is_empty() {
+            steps.extend(begin.iter().map(|&step| step.to_owned()));
             self.transaction = Transaction::Open;
         }
         (!steps.is_empty()).then(|| steps.join("; "))

@@ -17,6 +17,7 @@ mod decode;
 mod fault;
 mod link;
 mod load;
+mod own;
 mod places;
 mod session;
 mod shape;

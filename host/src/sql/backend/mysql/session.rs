@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::link::Link;
 use super::shape::quoted;
 use super::stream::Flight;
-use super::{load, shape, stream};
+use super::{load, own, shape, stream};
 use crate::sql::backend::lease::{Line, Part, Transaction};
 use crate::sql::backend::{Bound, Fault, FaultKind, Rows};
 use crate::sql::shape::ColumnShape;
@@ -52,6 +52,14 @@ impl Line for Link {
             }
         }
         done
+    }
+
+    fn pretend(&mut self, moment: i64, insert_id: Option<i64>) {
+        Self::pretend(self, moment, insert_id);
+    }
+
+    async fn own(&mut self, owner: &str, due: Instant) -> Result<(), Fault> {
+        own::own(self, owner, due).await
     }
 
     async fn query<'a>(&'a mut self, bound: Bound<'a>) -> Result<Rows<'a>, Fault> {

@@ -8,6 +8,9 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::sql::backend::{Fault, FaultKind};
 
+/// SQLSTATEs of transactions that were in each other's way: serialization, deadlock, a lock that is not to be had.
+const CONFLICTS: [&str; 3] = ["40001", "40P01", "55P03"];
+
 /// A connection could not be made.
 pub(super) fn connecting(node: &str, error: &Error) -> Fault {
     Fault::new(FaultKind::Connect, format!("{node}: {}", said(error)))
@@ -18,22 +21,35 @@ pub(super) fn statement(error: &Error, due: Instant) -> Fault {
     let Some(server) = error.as_db_error() else {
         return Fault::new(FaultKind::Lost, said(error));
     };
-    let kind = match server.code() {
-        code if *code == SqlState::NUMERIC_VALUE_OUT_OF_RANGE => FaultKind::Overflow,
-        code if *code == SqlState::QUERY_CANCELED && Instant::now() >= due => FaultKind::TimedOut,
-        _ if ends_connection(server) => FaultKind::Lost,
-        code if is_servers(code.code()) => FaultKind::Failed,
-        _ => FaultKind::Statement,
+    let kind = match ends_connection(server) {
+        true => FaultKind::Lost,
+        false => kind(server.code(), server.routine(), Instant::now() >= due),
     };
     Fault::new(kind, message(server))
 }
 
+fn kind(code: &SqlState, routine: Option<&str>, is_late: bool) -> FaultKind {
+    match code {
+        code if *code == SqlState::NUMERIC_VALUE_OUT_OF_RANGE => FaultKind::Overflow,
+        code if *code == SqlState::QUERY_CANCELED && is_late => FaultKind::TimedOut,
+        // Somebody has stopped it; that is no word on the statement.
+        code if *code == SqlState::QUERY_CANCELED => FaultKind::Conflict,
+        // A change of the tables was in its way: prepared anew it is done.
+        code if is_old(code, routine) => FaultKind::Conflict,
+        code if CONFLICTS.contains(&code.code()) => FaultKind::Conflict,
+        code if is_servers(code.code()) => FaultKind::Failed,
+        _ => FaultKind::Statement,
+    }
+}
+
 /// Whether a prepared statement has to be prepared anew: its tables have changed, or the server has forgotten it.
 pub(super) fn is_stale(error: &Error) -> bool {
-    error.as_db_error().is_some_and(|server| {
-        *server.code() == SqlState::INVALID_SQL_STATEMENT_NAME
-            || (*server.code() == SqlState::FEATURE_NOT_SUPPORTED && server.routine() == Some("RevalidateCachedQuery"))
-    })
+    error.as_db_error().is_some_and(|server| is_old(server.code(), server.routine()))
+}
+
+fn is_old(code: &SqlState, routine: Option<&str>) -> bool {
+    *code == SqlState::INVALID_SQL_STATEMENT_NAME
+        || (*code == SqlState::FEATURE_NOT_SUPPORTED && routine == Some("RevalidateCachedQuery"))
 }
 
 /// Whether an SQLSTATE is of a class (the server's manual, appendix A) in which the server is the cause and not the statement:
@@ -76,5 +92,17 @@ mod tests {
         for code in ["57014", "42P01", "23505", "40001", "22003", "55P03", "54001", "25006"] {
             assert!(!is_servers(code), "{code}");
         }
+    }
+
+    #[test]
+    fn what_goes_well_when_it_is_sent_again_is_no_word_on_the_statement() {
+        let of = |code: &SqlState, routine| kind(code, routine, false);
+        assert_eq!(of(&SqlState::FEATURE_NOT_SUPPORTED, Some("RevalidateCachedQuery")), FaultKind::Conflict);
+        assert_eq!(of(&SqlState::FEATURE_NOT_SUPPORTED, Some("transformStmt")), FaultKind::Statement);
+        assert_eq!(of(&SqlState::INVALID_SQL_STATEMENT_NAME, None), FaultKind::Conflict);
+        assert_eq!(of(&SqlState::QUERY_CANCELED, None), FaultKind::Conflict);
+        assert_eq!(kind(&SqlState::QUERY_CANCELED, None, true), FaultKind::TimedOut);
+        assert_eq!(of(&SqlState::T_R_DEADLOCK_DETECTED, None), FaultKind::Conflict);
+        assert_eq!(of(&SqlState::UNIQUE_VIOLATION, None), FaultKind::Statement);
     }
 }

@@ -23,9 +23,10 @@ use crate::sql::backend::{Fault, FaultKind};
 
 /// How many statements stay prepared on a connection: a plan takes some ten kilobytes of the server's memory.
 const PREPARED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
-/// Fixed for each session, so that all nodes read and write values alike.
+/// Fixed for each session, so that all nodes read and write values alike, and what is committed outlives a power cut.
 const OPTIONS: &str = "-c default_transaction_read_only=on -c statement_timeout=0 -c timezone=UTC -c datestyle=ISO \
-     -c intervalstyle=postgres -c standard_conforming_strings=on -c bytea_output=hex -c row_security=on";
+     -c intervalstyle=postgres -c standard_conforming_strings=on -c bytea_output=hex -c row_security=on \
+     -c lc_time=C -c lc_numeric=C -c extra_float_digits=1 -c synchronous_commit=on";
 /// What a session has of its own besides prepared statements, and how it began: settings as above, nothing else.
 const CLEAN: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES; \
      DISCARD PLANS; SELECT pg_catalog.pg_advisory_unlock_all()";
@@ -248,8 +249,13 @@ impl Link {
         }
         let set = if is_outside { Some(read_only) } else { known.map(|known| known.read_only) };
         self.settings = set.map(|read_only| Settings { limit, read_only });
-        if self.transaction == Transaction::Asked {
-            text.push_str("BEGIN READ WRITE;");
+        let begin = match self.transaction {
+            Transaction::Asked => "BEGIN READ WRITE;",
+            Transaction::AskedToRead => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;",
+            Transaction::None | Transaction::Open | Transaction::Failed => "",
+        };
+        if !begin.is_empty() {
+            text.push_str(begin);
             self.transaction = Transaction::Open;
         }
         Some(text).filter(|text| !text.is_empty())

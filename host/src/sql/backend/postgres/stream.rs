@@ -1,11 +1,13 @@
 //! Owns a statement that is under way: rows in batches while the server sends them, and cancelling it when nobody waits for
 //! them any more.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::{self, BoxStream, Stream};
 use futures_util::{FutureExt, StreamExt};
 use tokio_postgres::{Error, RowStream, Statement};
 
@@ -189,34 +191,33 @@ impl Drop for Streaming<'_> {
 impl Streaming<'_> {
     /// The next rows: as many as have come, at least one; none at the end.
     async fn batch(&mut self) -> Result<Vec<Row>, Fault> {
-        let first = tokio::time::timeout_at(self.flight.due.into(), self.rows.next()).await;
-        let mut next = first.map_err(|_| Fault::late())?;
+        let due = self.flight.due.into();
+        tokio::time::timeout_at(due, poll_fn(|cx| self.poll_batch(cx))).await.map_err(|_| Fault::late())?
+    }
+
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<Row>, Fault>> {
         let mut batch = Vec::new();
         let mut bytes = 0;
-        loop {
-            match next {
-                None => {
+        while batch.len() < BATCH_ROWS && bytes < BATCH_BYTES {
+            match self.rows.as_mut().poll_next(cx) {
+                Poll::Pending if batch.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+                Poll::Ready(None) => {
                     self.flight.land();
-                    return Ok(batch);
+                    break;
                 }
-                Some(Err(error)) => return Err(self.flight.fail(&error)),
-                Some(Ok(row)) => {
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.flight.fail(&error))),
+                Poll::Ready(Some(Ok(row))) => {
                     let length = row.raw_size_bytes();
                     if length > ROW_BYTES {
-                        return Err(Fault::long_row());
+                        return Poll::Ready(Err(Fault::long_row()));
                     }
                     bytes += length;
                     batch.push(row_of(&self.decoders, &row)?);
                 }
             }
-            if batch.len() >= BATCH_ROWS || bytes >= BATCH_BYTES {
-                return Ok(batch);
-            }
-            match self.rows.next().now_or_never() {
-                Some(came) => next = came,
-                None => return Ok(batch),
-            }
         }
+        Poll::Ready(Ok(batch))
     }
 }
 

@@ -10,12 +10,10 @@ const EPOCH: i64 = 10_957;
 
 /// A number of any size: a sign, base-10000 digits, the place of the first, and how many decimals are shown.
 pub(super) fn numeric(bytes: &[u8]) -> Option<String> {
-    let mut words = bytes.as_chunks::<2>().0.iter().map(|pair| i16::from_be_bytes(*pair));
-    let count = usize::try_from(words.next()?).ok()?;
-    let weight = i32::from(words.next()?);
-    let sign = words.next()? as u16;
-    let scale = usize::from(words.next()? as u16 & 0x3fff);
-    let digits: Vec<i16> = words.collect();
+    let (head, digits) = bytes.as_chunks::<2>().0.split_first_chunk::<4>()?;
+    let [count, weight, sign, scale] = head.map(i16::from_be_bytes);
+    let (count, weight, sign) = (usize::try_from(count).ok()?, i32::from(weight), sign as u16);
+    let scale = usize::from(scale as u16 & 0x3fff);
     let mut text = String::with_capacity(4 * count.max(1) + scale + 2);
     match sign {
         0 => {}
@@ -25,11 +23,11 @@ pub(super) fn numeric(bytes: &[u8]) -> Option<String> {
         0xF000 => return Some("-Infinity".to_owned()),
         _ => return None,
     }
-    if digits.len() != count || digits.iter().any(|digit| !(0..10_000).contains(digit)) {
+    if digits.len() != count || digits.iter().any(|digit| !(0..10_000).contains(&i16::from_be_bytes(*digit))) {
         return None;
     }
     let digit = |place: i32| match usize::try_from(weight - place) {
-        Ok(index) => digits.get(index).copied().unwrap_or(0).unsigned_abs(),
+        Ok(index) => digits.get(index).map_or(0, |digit| u16::from_be_bytes(*digit)),
         Err(_) => 0,
     };
     let first = digit(weight.max(0));
@@ -53,9 +51,9 @@ pub(super) fn numeric(bytes: &[u8]) -> Option<String> {
 
 /// The last digits of a number below 10,000. (Formatting takes five times as long, and sums are all numbers of this kind.)
 fn push_digits(text: &mut String, number: u16, shown: usize) {
-    let digits = [number / 1000, number / 100 % 10, number / 10 % 10, number % 10];
-    let ascii = digits.map(|digit| char::from(b'0' + (digit as u8)));
-    text.extend(ascii.into_iter().skip(4 - shown.min(4)));
+    let digits = [number / 1000, number / 100 % 10, number / 10 % 10, number % 10].map(|digit| b'0' + (digit as u8));
+    let shown = digits.split_at(4 - shown.min(4)).1;
+    text.push_str(std::str::from_utf8(shown).unwrap_or_default());
 }
 
 /// A day, counted from 2000-01-01.

@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-/// Settings that may be asked for: they change nothing, and SQLite's own full-text search asks for some.
-const READING: &[&str] = &[
+/// Settings that may be asked for: they change nothing, and SQLite's own full-text search asks for some; or they end with the
+/// transaction (`defer_foreign_keys`).
+const HARMLESS: &[&str] = &[
     "data_version",
+    "defer_foreign_keys",
     "foreign_key_list",
     "index_info",
     "index_list",
@@ -69,7 +71,7 @@ fn forbidden(asked: &AuthContext<'_>) -> Option<String> {
     let what = match asked.action {
         AuthAction::Attach { .. } => "ATTACH or VACUUM",
         AuthAction::Detach { .. } => "DETACH",
-        AuthAction::Pragma { pragma_name, .. } if !READING.contains(&pragma_name.to_ascii_lowercase().as_str()) => {
+        AuthAction::Pragma { pragma_name, .. } if !HARMLESS.contains(&pragma_name.to_ascii_lowercase().as_str()) => {
             return Some(format!("PRAGMA {pragma_name}"));
         }
         AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => {

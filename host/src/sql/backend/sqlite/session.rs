@@ -154,9 +154,10 @@ impl super::worker::Seat {
     fn transact(&mut self, step: Step) -> Result<(), Fault> {
         let wrong = |message| Err(Fault::new(FaultKind::Statement, message));
         let text = match (step, self.in_transaction) {
-            (Step::Begin, true) => return wrong("there is a transaction already"),
+            (Step::Begin | Step::Snapshot, true) => return wrong("there is a transaction already"),
             (Step::Commit | Step::Rollback, false) => return wrong("there is no transaction"),
             (Step::Begin, false) => "BEGIN IMMEDIATE",
+            (Step::Snapshot, false) => "BEGIN DEFERRED",
             (Step::Commit, true) => "COMMIT",
             (Step::Rollback, true) => "ROLLBACK",
         };
@@ -169,7 +170,7 @@ impl super::worker::Seat {
             let done = self.guard.own(|| self.connection.execute_batch(text));
             done.map_err(|error| Failure::from(error).into_fault(self))?;
         }
-        self.in_transaction = step == Step::Begin;
+        self.in_transaction = matches!(step, Step::Begin | Step::Snapshot);
         if step == Step::Rollback {
             self.loaded.clear();
         }

@@ -113,6 +113,7 @@ fn fault(seat: &mut Seat, error: &rusqlite::Error) -> Fault {
         {
             return Fault::new(FaultKind::TimedOut, format!("it was not done in time ({message})"));
         }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => FaultKind::Conflict,
         Some(ErrorCode::OperationInterrupted) if seat.watch.is_full() => FaultKind::TooLarge,
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DiskFull) if seat.is_engine() => {
             seat.is_broken = true;

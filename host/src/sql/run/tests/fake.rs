@@ -15,6 +15,7 @@ use crate::config::{
     SqlEntry, SqlLimits, TableSpec, TopologySpec,
 };
 use crate::model::{Address, ClusterName, EndpointName, EndpointSpec, Events, SqlName};
+use crate::routing::Chooser;
 use crate::sql::backend::{Backend, Bound, Fault, FaultKind, Rows, Session, Step};
 use crate::sql::dialect::Dialect;
 use crate::sql::error::Error;
@@ -317,7 +318,9 @@ impl World {
         let circuits = Circuits::new(cluster, Some(circuit), Events::nowhere());
         let ids: Vec<_> = live.roster().members().iter().map(|m| (m.id(), m.endpoint().spec.name.clone())).collect();
         circuits.follow(&ids);
-        Entry::new(Arc::new(spec), backend, Arc::new(live), Arc::new(circuits), self.attempts)
+        let (lost, _) = tokio::sync::mpsc::unbounded_channel();
+        let chooser = Arc::new(Chooser::new(0, Arc::new(live), lost));
+        Entry::new(Arc::new(spec), backend, chooser, Arc::new(circuits), self.attempts)
     }
 
     fn endpoint(&self, name: &str, shard: &str) -> EndpointSpec {

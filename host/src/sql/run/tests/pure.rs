@@ -113,11 +113,11 @@ fn a_window_of_the_largest_numbers_does_not_overflow() {
 #[test]
 fn rows_and_bytes_are_bounded_to_the_last_one() {
     let mut budget = Budget::new(3, 1000);
-    assert_eq!(budget.spend(&rows(0..3)), Ok(()));
+    assert_eq!(budget.spend(&rows(0..3)), Ok(24));
     assert_eq!(budget.spend(&rows(0..1)), Err(Cap::GatherRows(3)));
     let text = |length: usize| vec![vec![Value::Text("x".repeat(length)), Value::Null]];
     let mut budget = Budget::new(10, 20);
-    assert_eq!(budget.spend(&text(19)), Ok(()));
+    assert_eq!(budget.spend(&text(19)), Ok(20));
     assert_eq!(budget.spend(&text(0)), Err(Cap::GatherBytes(20)));
 }
 

@@ -502,7 +502,8 @@ async fn a_part_of_a_split_scan_that_finds_no_room_elsewhere_fails_rather_than_w
     assert!(asked.len() == 3 && !asked.contains(&"b".to_owned()), "{asked:?}");
     // The other connection is that of another statement.
     let entry = away(2).entry();
-    let _other = entry.permit((tokio::time::Instant::now() + Duration::from_secs(10)).into_std(), 1).await.unwrap();
+    let _other =
+        entry.spread().permit((tokio::time::Instant::now() + Duration::from_secs(10)).into_std(), 1).await.unwrap();
     let error = all(&entry, query(sql)).await.unwrap_err();
     assert_eq!(named(&error), ["b"], "{error:?}");
 }

@@ -12,7 +12,7 @@ async fn a_write_over_several_nodes_waits_for_its_turn_among_all_that_hold_conne
     let mut world = World::new();
     world.limits.connections = 1;
     let entry = world.entry();
-    let turn = Arc::clone(&entry.spread).acquire_owned().await.unwrap();
+    let turn = Arc::clone(&entry.spread().spread).acquire_owned().await.unwrap();
     let both = "INSERT INTO t (id, name) VALUES (1, 'x'), (1001, 'y')";
     let soon = || Query { timeout: Some(Duration::from_secs(1)), ..query(both) };
     assert_eq!(entry.answer(soon()).await.err(), Some(Error::Deadline { late: Vec::new() }));

@@ -177,13 +177,13 @@ impl Session for Fake {
     fn transact(&mut self, step: Step, _: Instant) -> BoxFuture<'_, Result<(), Fault>> {
         async move {
             let at = match step {
-                Step::Begin => At::Begin,
+                Step::Begin | Step::Snapshot => At::Begin,
                 Step::Commit => At::Commit,
                 Step::Rollback => At::Rollback,
             };
             let is_lost = self.world.meet(&self.node, at).await?;
             match step {
-                Step::Begin => self.pending = Some(Vec::new()),
+                Step::Begin | Step::Snapshot => self.pending = Some(Vec::new()),
                 Step::Rollback => self.pending = None,
                 Step::Commit => {
                     let pending = self.pending.take().expect("a transaction");

@@ -1,0 +1,387 @@
+//! Owns the life of one session of an applier: finding out where the node stands, and then one entry after the other.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use super::entry::{Attempt, Doubt, Effects, attempt};
+use super::fault::{Blame, blame, class};
+use super::link::Link;
+use super::{Applier, End, batch, schema};
+use crate::sql::backend::Fault;
+use crate::sql::dialect::Dialect;
+use crate::sql::replica::ack::Answer;
+use crate::sql::replica::adopt::{Known, Start, start};
+use crate::sql::replica::board::{Claimed, Verdict};
+use crate::sql::replica::journal::{Notes, written};
+use crate::sql::replica::keeper::kept;
+use crate::sql::replica::log::{Flush, Kind, LogError, Outcome, Position, Record};
+use crate::sql::replica::mark::{Last, Mark, Move};
+
+/// Records that are read at once.
+const MOST_READ: usize = 128;
+/// How often an entry is tried again at once when something was in its way, and how long to wait the first time.
+const ATTEMPTS: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(5);
+
+fn node(fault: Fault) -> End {
+    match blame(&fault) {
+        Blame::Slow => End::Slow(fault.message),
+        _ => End::Node(fault.message),
+    }
+}
+
+fn log(error: &LogError) -> End {
+    End::Log(error.to_string())
+}
+
+impl Applier {
+    /// Opens a session and applies what there is, until that fails.
+    pub(super) async fn live(&mut self) -> End {
+        match self.session().await {
+            Err(end) => end,
+        }
+    }
+
+    async fn session(&mut self) -> Result<Infallible, End> {
+        let within = self.timing.connect;
+        let connect = |fault: Fault| End::Node(fault.message);
+        let mut link = Link::open(self.backend.as_ref(), &self.address, within).await.map_err(connect)?;
+        let mark = self.start(&mut link).await?;
+        link.allow(self.patience);
+        self.follow(&mut link, mark).await
+    }
+
+    /// Finds out where the node stands, and whether it may go on from there.
+    async fn start(&mut self, link: &mut Link) -> Result<Mark, End> {
+        let failed = |fault: Fault| End::Node(fault.message);
+        let found = link.found(&self.marks).await.map_err(failed)?;
+        let is_new = self.shared.with(|board, _| board.slots.get(self.node).is_some_and(|slot| slot.is_new));
+        let at = found.as_ref().map(|mark| mark.position).unwrap_or_default();
+        let known = Known {
+            log: self.marks.log(),
+            epoch: self.marks.epoch(),
+            trimmed: self.shared.journal.figures().trimmed,
+            last: self.shared.journal.durable(),
+            written: written(self.shared.journal.as_ref(), at).await.map_err(|error| log(&error))?,
+            is_new,
+        };
+        match (start(found.as_ref(), &known), &found) {
+            (Start::Resume, Some(mark)) if mark.epoch < known.epoch => {
+                if !link.raise(&self.marks).await.map_err(failed)? {
+                    return Err(End::Node("its watermark was moved by somebody else".to_owned()));
+                }
+            }
+            (Start::Resume, _) => {}
+            (Start::Adopt, _) => link.adopt(&self.marks).await.map_err(failed)?,
+            (Start::Rebuild(why), _) => return Err(self.give_up(&why)),
+            (Start::Fenced(epoch), _) if !self.is_only_writer(is_new).await? => return Err(End::Fenced(epoch)),
+            (Start::Fenced(_) | Start::Beyond, found) => {
+                let stands = found.as_ref().map(|mark| (mark.position, mark.epoch)).unwrap_or_default();
+                return Err(End::Node(self.shared.beyond(self.node, stands)));
+            }
+        }
+        let adopted =
+            || Mark { log: String::new(), epoch: 0, position: Position(0), last: Last::Passed, pending: None };
+        let mark = found.unwrap_or_else(adopted);
+        if is_new {
+            self.follows().await?;
+        }
+        self.resolve(&mark).await?;
+        let last = self.shared.journal.durable();
+        self.shared.with(|board, now| {
+            let last = last.max(board.last);
+            if let Some(slot) = board.slots.get_mut(self.node) {
+                slot.beyond = None;
+            }
+            board.stand(self.node, |standing| standing.connected(mark.position, last, now));
+        });
+        self.go_on()?;
+        Ok(mark)
+    }
+
+    /// Has the log know that the node follows it, before anything is applied: should its watermark be gone the next time, then
+    /// nobody knows what it has.
+    async fn follows(&self) -> Result<(), End> {
+        self.note(false).await.map_err(|error| log(&error))?;
+        self.shared.with(|board, _| {
+            if let Some(slot) = board.slots.get_mut(self.node) {
+                slot.is_new = false;
+            }
+        });
+        Ok(())
+    }
+
+    /// Whether the log knows of no later writer: then a node that does has followed another copy of it.
+    async fn is_only_writer(&self, is_new: bool) -> Result<bool, End> {
+        match self.note(is_new).await {
+            Ok(()) => Ok(true),
+            Err(LogError::Fenced(_)) => Ok(false),
+            Err(error) => Err(log(&error)),
+        }
+    }
+
+    async fn note(&self, is_new: bool) -> Result<(), LogError> {
+        let node = self.shared.with(|board, _| board.slots.get(self.node).map(|slot| kept(slot, is_new)));
+        let notes = Notes { nodes: node.into_iter().collect(), outcomes: Vec::new() };
+        self.shared.journal.note(notes, Flush::Now).await
+    }
+
+    /// Tells what became of what was in doubt, and compares what the node did last with what came of it.
+    async fn resolve(&mut self, mark: &Mark) -> Result<(), End> {
+        let doubt = self.doubt.take().filter(|doubt| doubt.position == mark.position);
+        if let Some(Doubt { position, effects }) = doubt {
+            self.applied(position, effects);
+            return self.go_on();
+        }
+        let at = mark.position;
+        if at <= self.shared.journal.figures().trimmed {
+            return Ok(());
+        }
+        let before = Position(at.0.saturating_sub(1));
+        let known = self.shared.journal.outcomes(before, at).await.map_err(|error| log(&error))?;
+        let why = match (known.get(&at), mark.last) {
+            (Some(Outcome::Applied { affected }), Last::Applied(here)) => {
+                let elsewhere = affected.iter().sum::<u64>();
+                let is_alike = affected.is_empty() || here == elsewhere;
+                (!is_alike).then(|| format!("it changed {here} rows here, and {elsewhere} elsewhere"))
+            }
+            (Some(Outcome::Applied { .. }), Last::Passed) => {
+                Some("it was passed here, and elsewhere it was done".into())
+            }
+            (Some(Outcome::Refused { message, .. }), Last::Applied(_)) => {
+                Some(format!("it was done here, and elsewhere it was refused: {message}"))
+            }
+            (Some(Outcome::Refused { .. }), Last::Passed) | (None, _) => None,
+        };
+        match why {
+            Some(why) => Err(self.quarantine(at, &why)),
+            None => Ok(()),
+        }
+    }
+
+    async fn follow(&mut self, link: &mut Link, mut mark: Mark) -> Result<Infallible, End> {
+        // What did not work together is done one by one.
+        let mut alone = Position(0);
+        loop {
+            self.go_on()?;
+            let last = self.shared.journal.durable();
+            let records = match self.shared.journal.read(mark.position, MOST_READ).await {
+                Ok(records) => records,
+                Err(LogError::Trimmed(through)) => {
+                    return Err(
+                        self.give_up(&format!("it is at {}, and the log begins after {through}", mark.position))
+                    );
+                }
+                Err(error) => return Err(log(&error)),
+            };
+            if records.is_empty() {
+                self.idle(link, &mark).await?;
+                continue;
+            }
+            if last.0.saturating_sub(mark.position.0) >= self.timing.behind && mark.position >= alone {
+                if self.many(link, &mut mark, &records).await? {
+                    continue;
+                }
+                alone = records.last().map_or(alone, |record| record.position);
+            }
+            for record in &records {
+                self.one(link, &mut mark, record).await?;
+                self.patience = self.timing.apply;
+                link.allow(self.patience);
+            }
+        }
+    }
+
+    /// Applies several entries in one transaction; false where nothing was done.
+    async fn many(&mut self, link: &mut Link, mark: &mut Mark, records: &[Record]) -> Result<bool, End> {
+        let Some(last) = records.last().map(|record| record.position) else { return Ok(false) };
+        let known = self.shared.journal.outcomes(mark.position, last).await.map_err(|error| log(&error))?;
+        let entries = batch::together(self.marks.dialect(), records, &known);
+        if entries.len() < 2 || !batch::apply(link, &self.marks, mark.position, &entries).await.map_err(node)? {
+            return Ok(false);
+        }
+        let Some((last, _)) = entries.last() else { return Ok(false) };
+        (mark.position, mark.pending) = (last.position, None);
+        self.shared.with(|board, now| board.passed(self.node, last.position, now));
+        Ok(true)
+    }
+
+    /// Waits for more; from time to time sees whether the node is there, and as it was left.
+    async fn idle(&self, link: &mut Link, mark: &Mark) -> Result<(), End> {
+        let halted = self.shared.until(|board, _| (!board.is_in_service(self.node)).then_some(()));
+        tokio::select! {
+            biased;
+            more = self.shared.journal.more(mark.position) => more.map_err(|error| log(&error)),
+            () = halted => Err(End::Halted),
+            () = tokio::time::sleep(self.timing.check) => self.check(link, mark).await,
+        }
+    }
+
+    async fn check(&self, link: &mut Link, mark: &Mark) -> Result<(), End> {
+        let found = link.mark(&self.marks).await.map_err(node)?;
+        match found {
+            Some(found) if found.position == mark.position && found.log == self.marks.log().0 => Ok(()),
+            _ => Err(End::Node("its watermark is not where it was left".to_owned())),
+        }
+    }
+
+    async fn one(&mut self, link: &mut Link, mark: &mut Mark, record: &Record) -> Result<(), End> {
+        let position = record.position;
+        let expected = match self.claim(record).await? {
+            Some(Outcome::Refused { .. }) => {
+                if schema::was_done(link, mark, position).await.map_err(node)? {
+                    self.applied(position, Effects { affected: vec![0], rows: None });
+                    self.go_on()?;
+                }
+                return self.pass(link, mark, position).await;
+            }
+            known => known,
+        };
+        match self.persist(link, mark, record, expected.as_ref()).await? {
+            Ok(effects) => {
+                mark.last = Last::Applied(effects.affected.iter().sum());
+                (mark.position, mark.pending) = (position, None);
+                self.applied(position, effects);
+                self.go_on()
+            }
+            Err(fault) => {
+                self.sound(link, mark).await?;
+                let answer = Answer::Refused { class: class(&fault), message: fault.message };
+                self.shared.with(|board, now| board.answer(self.node, position, (answer, None), now));
+                self.pass(link, mark, position).await
+            }
+        }
+    }
+
+    /// What is known of an entry that the node comes to.
+    async fn claim(&self, record: &Record) -> Result<Option<Outcome>, End> {
+        loop {
+            match self.shared.with(|board, _| board.claim(self.node, record)) {
+                Claimed::Known(outcome) => return Ok(Some(outcome)),
+                Claimed::Fresh => return Ok(None),
+                Claimed::Halted => return Err(End::Halted),
+                Claimed::AskLog => {}
+            }
+            let before = Position(record.position.0.saturating_sub(1));
+            let mut known = self.shared.journal.outcomes(before, record.position).await.map_err(|error| log(&error))?;
+            self.shared.with(|board, _| board.recall(record.position, known.remove(&record.position)));
+        }
+    }
+
+    /// Tries an entry until the node has done it, or refuses it.
+    async fn persist(
+        &mut self,
+        link: &mut Link,
+        mark: &mut Mark,
+        record: &Record,
+        expected: Option<&Outcome>,
+    ) -> Result<Result<Effects, Fault>, End> {
+        let is_lasting = self.marks.dialect() == Dialect::MySql && record.entry.kind == Kind::Schema;
+        let (mut pause, mut why) = (PAUSE, String::new());
+        for _ in 0..ATTEMPTS {
+            let tried = match is_lasting {
+                true => schema::attempt(link, &self.marks, mark, record).await,
+                false => attempt(link, &self.marks, record, expected).await,
+            };
+            match tried.map_err(node)? {
+                Attempt::Applied(effects) => return Ok(Ok(effects)),
+                Attempt::Refused(fault) => return Ok(Err(fault)),
+                Attempt::Differs(why) => return Err(self.quarantine(record.position, &why)),
+                Attempt::Moved => return Err(End::Node("its watermark is not where it was left".to_owned())),
+                Attempt::Again(fault) => why = fault.message,
+                Attempt::Doubt(effects, fault) => {
+                    why.clone_from(&fault.message);
+                    if let Some(done) = self.doubted(link, record.position, effects, fault).await? {
+                        return Ok(done);
+                    }
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(End::Node(format!("something is in the way of entry {}: {why}", record.position)))
+    }
+
+    /// It could not be made lasting, or that is not known: the watermark says which. None where it is to be tried again.
+    async fn doubted(
+        &mut self,
+        link: &mut Link,
+        position: Position,
+        effects: Effects,
+        fault: Fault,
+    ) -> Result<Option<Result<Effects, Fault>>, End> {
+        let found = match blame(&fault) {
+            // The session is sound, and tells; but not from within a transaction that is still open after a refused commit.
+            Blame::Statement | Blame::Moment => match link.take_back().await {
+                Ok(()) => link.mark(&self.marks).await,
+                Err(fault) => Err(fault),
+            },
+            Blame::Slow | Blame::Node => Err(fault.clone()),
+        };
+        match found {
+            Ok(Some(mark)) if mark.position == position => Ok(Some(Ok(effects))),
+            Ok(Some(mark)) if mark.position.next() == position => {
+                Ok((blame(&fault) == Blame::Statement).then_some(Err(fault)))
+            }
+            Ok(_) => Err(End::Node("its watermark is not where it was left".to_owned())),
+            Err(fault) => {
+                self.doubt = Some(Doubt { position, effects });
+                Err(node(fault))
+            }
+        }
+    }
+
+    /// Sees whether a node that refuses a statement takes anything at all: one that cannot write now is not another opinion.
+    async fn sound(&self, link: &mut Link, mark: &Mark) -> Result<(), End> {
+        let failed = |fault: Fault| End::Node(format!("it takes no writes: {fault}"));
+        link.begin().await.map_err(failed)?;
+        let to = Move { from: mark.position, to: mark.position.next(), last: Last::Passed };
+        let is_there = link.advance(&self.marks, to).await.map_err(failed)?;
+        link.take_back().await.map_err(failed)?;
+        match is_there {
+            true => Ok(()),
+            false => Err(End::Node("its watermark is not where it was left".to_owned())),
+        }
+    }
+
+    /// Waits until an entry that was refused may be passed, and passes it.
+    async fn pass(&mut self, link: &mut Link, mark: &mut Mark, position: Position) -> Result<(), End> {
+        loop {
+            let verdict = self.shared.until(|board, _| board.verdict(self.node, position));
+            match tokio::time::timeout(self.timing.check, verdict).await {
+                Ok(Verdict::Pass) => break,
+                Ok(Verdict::Halted) => return Err(End::Halted),
+                Err(_) => self.check(link, mark).await?,
+            }
+        }
+        if !link.advance(&self.marks, Move::past(position, Last::Passed)).await.map_err(node)? {
+            return Err(End::Node("its watermark is not where it was left".to_owned()));
+        }
+        (mark.position, mark.last, mark.pending) = (position, Last::Passed, None);
+        self.shared.with(|board, now| board.passed(self.node, position, now));
+        Ok(())
+    }
+
+    fn applied(&self, position: Position, effects: Effects) {
+        let answer = Answer::Applied { affected: Some(effects.affected) };
+        self.shared.with(|board, now| board.answer(self.node, position, (answer, effects.rows), now));
+    }
+
+    /// Ends the session of a node that gets nothing any more.
+    fn go_on(&self) -> Result<(), End> {
+        if self.shared.with(|board, _| board.is_in_service(self.node)) { Ok(()) } else { Err(End::Halted) }
+    }
+
+    fn give_up(&self, why: &str) -> End {
+        self.shared.with(|board, _| board.stand(self.node, |standing| standing.needs_rebuild(why)));
+        End::Halted
+    }
+
+    fn quarantine(&self, position: Position, why: &str) -> End {
+        self.shared.with(|board, _| {
+            board.quarantine(self.node, position, why);
+            board.evaluate_all();
+        });
+        End::Halted
+    }
+}

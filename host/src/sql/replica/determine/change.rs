@@ -1,0 +1,255 @@
+//! Owns UPDATE and DELETE: as they are where every node would do the same, by the keys of the rows or with their values where
+//! one node must find them out for all.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, SqliteOnConflict, TableFactor, TableWithJoins,
+    Update, UpdateTableFromKind, visit_expressions, visit_relations,
+};
+
+use super::Determined;
+use super::defaults::{Instead, instead};
+use super::edit::{Edits, place_of, reads_as};
+use super::insert::{is_default, is_plain_text, scope, table};
+use super::keyed::{self, Search};
+use super::look::{Look, Task, Times};
+use super::numbers::{Given, Numbers, written};
+use super::order::Shown;
+use super::tables::Auto;
+use super::text::{Draft, Part, Text};
+use crate::sql::dialect::Dialect;
+use crate::sql::plan::Refusal;
+
+/// Determines an UPDATE.
+pub(super) fn update(task: &Task<'_>, update: &Update, random: &mut dyn FnMut() -> u64) -> Result<Determined, Refusal> {
+    if update.output.is_some() || !update.table.joins.is_empty() {
+        return Err(Refusal::new("UPDATE of a join", "write it as UPDATE of one table, with a subquery"));
+    }
+    let shown = target(task, &update.table)?;
+    let from = others(update);
+    let is_one = from.is_empty()
+        && update.selection.as_ref().is_some_and(|condition| shown.is_one_row(condition, task.params, &|_| false));
+    let times = if is_one { Times::Once } else { Times::Each };
+    let mut look = Look::new(task, random);
+    look.scopes.push(scope(task, shown.table, Some(&shown.name)));
+    // What it names may be in values, too.
+    look.through_with()?;
+    let mut numbers = Numbers::default();
+    // Where what an index has is computed, all columns are in it, and the same value for all rows is not the same there.
+    let mut moves_keys = !is_one && shown.table.columns.iter().all(|column| column.is_unique || column.is_generated);
+    for assigned in &update.assignments {
+        let moves = assign(&mut look, &shown, assigned, times, &mut numbers)?;
+        moves_keys |= moves && !is_one;
+    }
+    reads_itself(&mut look, &shown, update);
+    let of_values = look.found.rows.take();
+    look.through(&update.selection, Times::Each)?;
+    look.through(&from.to_vec(), Times::Each)?;
+    look.through(&update.order_by, Times::Each)?;
+    look.through(&update.limit, Times::Each)?;
+    window(&mut look, &shown, update.limit.is_some(), &mut update.order_by.iter().map(|term| &term.expr));
+    let of_rows = look.found.rows.take();
+    look.through(&update.returning, Times::Answer)?;
+    let by_each = each(update.or.as_ref(), moves_keys)?;
+    let of_join =
+        (!from.is_empty()).then(|| Refusal::new("UPDATE … FROM", "which of several rows it takes may differ by node"));
+    let edits = look.found.edits;
+    let search = |reason: Refusal, values: bool, is_each: bool| {
+        let search = Search { shown: &shown, from, condition: update.selection.as_ref(), values, is_each, reason };
+        keyed::update(task, update, search, edits.clone()).map(|plan| Determined::Rows(Box::new(plan)))
+    };
+    match (of_values.or(of_join), of_rows, by_each) {
+        (Some(reason), ..) => search(reason, true, true),
+        (None, None, None) => as_it_is(task, &edits, update.returning.is_some(), numbers).map(Determined::Logged),
+        (None, of_rows, by_each) => {
+            let is_each = by_each.is_some();
+            let reason = of_rows.or(by_each).unwrap_or_else(|| Refusal::new("UPDATE", "its rows may differ by node"));
+            search(reason, false, is_each)
+        }
+    }
+}
+
+/// SQLite computes a subquery for a row when others have been changed already.
+fn reads_itself(look: &mut Look<'_, '_>, shown: &Shown<'_>, update: &Update) {
+    if look.dialect() != Dialect::Sqlite {
+        return;
+    }
+    let tables = look.task.tables;
+    let is_own =
+        |name: &ObjectName| tables.get(Dialect::Sqlite, name).is_none_or(|table| table.name == shown.table.name);
+    let found = visit_relations(&update.assignments, |name| match is_own(name) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    if found.is_break() {
+        look.times = Times::Each;
+        look.by_rows(
+            "a subquery of what is updated",
+            "it sees rows that were changed before, whose order differs by node",
+        );
+    }
+}
+
+/// Determines a DELETE.
+pub(super) fn delete(task: &Task<'_>, delete: &Delete, random: &mut dyn FnMut() -> u64) -> Result<Determined, Refusal> {
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let using = delete.using.as_deref().unwrap_or_default();
+    let mut look = Look::new(task, random);
+    let single = match from.as_slice() {
+        [only] if delete.tables.is_empty() && using.is_empty() && only.joins.is_empty() => Some(target(task, only)?),
+        _ => None,
+    };
+    match &single {
+        Some(shown) => look.scopes.push(scope(task, shown.table, Some(&shown.name))),
+        // Which of them lose rows is not asked: none may have triggers.
+        None => {
+            for factor in from.iter().chain(using).flat_map(factors) {
+                if let TableFactor::Table { name, args: None, .. } = factor {
+                    table(task, name)?;
+                }
+            }
+            look.scopes.push(super::order::scope(&look, &[from.as_slice(), using].concat()));
+        }
+    }
+    // Modifiers (`DELETE QUICK FROM …`) are read as names of tables, too.
+    let is_limited = !delete.order_by.is_empty() || delete.limit.is_some();
+    if delete.output.is_some() || (single.is_none() && is_limited) {
+        return Err(Refusal::new("DELETE", "not in a form that is known"));
+    }
+    look.through_with()?;
+    look.through(from, Times::Each)?;
+    look.through(&using.to_vec(), Times::Each)?;
+    look.through(&delete.selection, Times::Each)?;
+    look.through(&delete.order_by, Times::Each)?;
+    look.through(&delete.limit, Times::Each)?;
+    if let Some(shown) = &single {
+        window(&mut look, shown, delete.limit.is_some(), &mut delete.order_by.iter().map(|term| &term.expr));
+    }
+    let reason = look.found.rows.take();
+    look.through(&delete.returning, Times::Answer)?;
+    let edits = look.found.edits;
+    let Some(reason) = reason else {
+        return as_it_is(task, &edits, delete.returning.is_some(), Numbers::default()).map(Determined::Logged);
+    };
+    let Some(shown) = single else { return Err(reason) };
+    let condition = delete.selection.as_ref();
+    let search = Search { shown: &shown, from: &[], condition, values: false, is_each: false, reason };
+    keyed::delete(task, delete, search, edits).map(|plan| Determined::Rows(Box::new(plan)))
+}
+
+fn factors(tables: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {
+    std::iter::once(&tables.relation).chain(tables.joins.iter().map(|join| &join.relation))
+}
+
+/// The only table that is written to.
+fn target<'a>(task: &Task<'a>, tables: &TableWithJoins) -> Result<Shown<'a>, Refusal> {
+    let TableFactor::Table { name, args: None, sample: None, .. } = &tables.relation else {
+        return Err(Refusal::new("a write", "its target is no table"));
+    };
+    let table = table(task, name)?;
+    let shown = Shown::of(task.parsed.dialect(), &tables.relation, table);
+    shown.ok_or_else(|| Refusal::new(format!("table {name}"), "its columns are given other names"))
+}
+
+fn others(update: &Update) -> &[TableWithJoins] {
+    match &update.from {
+        None => &[],
+        Some(UpdateTableFromKind::BeforeSet(tables) | UpdateTableFromKind::AfterSet(tables)) => tables,
+    }
+}
+
+/// LIMIT chooses the same rows everywhere only behind a total order.
+fn window(look: &mut Look<'_, '_>, shown: &Shown<'_>, is_limited: bool, terms: &mut dyn Iterator<Item = &Expr>) {
+    if is_limited && !shown.orders_totally(terms) {
+        look.times = Times::Each;
+        look.by_rows("LIMIT", "without ORDER BY of the whole primary key its rows may differ by node");
+    }
+}
+
+/// Why each row must be changed by a statement of its own.
+fn each(or: Option<&SqliteOnConflict>, moves_keys: bool) -> Result<Option<Refusal>, Refusal> {
+    let why = "in which order rows are changed decides what comes of it";
+    match or {
+        Some(or @ (SqliteOnConflict::Fail | SqliteOnConflict::Rollback)) => {
+            Err(Refusal::new(format!("UPDATE {or}"), "it is done whole or not at all"))
+        }
+        Some(or @ (SqliteOnConflict::Ignore | SqliteOnConflict::Replace)) => {
+            Ok(Some(Refusal::new(format!("UPDATE {or}"), why)))
+        }
+        _ if moves_keys => Ok(Some(Refusal::new("UPDATE of a unique column by what it was", why))),
+        _ => Ok(None),
+    }
+}
+
+/// Looks at what is assigned; answers whether the order of rows decides whether it can be.
+fn assign(
+    look: &mut Look<'_, '_>,
+    shown: &Shown<'_>,
+    assigned: &Assignment,
+    times: Times,
+    numbers: &mut Numbers,
+) -> Result<bool, Refusal> {
+    let names = match &assigned.target {
+        AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
+        AssignmentTarget::Tuple(names) => names.as_slice(),
+    };
+    let mut is_unique = false;
+    for name in names {
+        let at =
+            name.0.last().and_then(|part| part.as_ident()).and_then(|name| shown.table.place(look.dialect(), name));
+        let column = at.and_then(|at| shown.table.columns.get(at));
+        let column = column.ok_or_else(|| {
+            Refusal::new(format!("column {name}"), format!("{} has no such column", shown.table.name))
+        })?;
+        is_unique |= column.is_unique;
+        let is_single = names.len() == 1 && matches!(assigned.target, AssignmentTarget::ColumnName(_));
+        if is_single && is_default(&assigned.value) {
+            let parts = match instead(look.task, shown.table, column, times, look.random)? {
+                Instead::Nothing => return Ok(false),
+                Instead::Literal(text) => vec![Part::Text(text)],
+                Instead::Number => {
+                    return Err(Refusal::new(format!("{name} = DEFAULT"), "it would number a row that has a number"));
+                }
+            };
+            let at =
+                place_of(&assigned.value).ok_or_else(|| Refusal::new("DEFAULT", "cannot be told apart in the text"))?;
+            look.found.edits.replace(look.task.parsed, at, &assigned.value, parts)?;
+            return Ok(false);
+        }
+        if column.auto != Auto::No {
+            match written(look.task, column, &assigned.value) {
+                given @ Given::Number(_) if is_single => numbers.take(look.task, shown.table, column, given)?,
+                _ => {
+                    let why = "it numbers rows: give a number, as a literal or a parameter";
+                    return Err(Refusal::new(format!("column {name}"), why));
+                }
+            }
+        }
+        if is_single && is_plain_text(look, column, &assigned.value) {
+            return Ok(false);
+        }
+    }
+    look.through(&assigned.value, times)?;
+    Ok(is_unique && !is_constant(&assigned.value))
+}
+
+fn is_constant(expr: &Expr) -> bool {
+    let found = visit_expressions(expr, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Subquery(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_continue()
+}
+
+/// The statement as it came, with what was put in.
+pub(super) fn as_it_is(task: &Task<'_>, edits: &Edits, returns: bool, numbers: Numbers) -> Result<Draft, Refusal> {
+    let dialect: Dialect = task.parsed.dialect();
+    let mut text = Text::new(task.parsed, task.params);
+    text.tokens(0..task.parsed.pieces.len(), edits)?;
+    let draft = Draft { raises: numbers.raises, ..text.draft(returns) };
+    if !reads_as(dialect, &draft.sample(), &edits.applied(&task.parsed.statement)) {
+        return Err(Refusal::new("the statement", "with literals in place of calls it would not read as it does"));
+    }
+    Ok(draft)
+}
