@@ -5,6 +5,7 @@
 //! (`run`) over sessions of a `backend`. Everything up to the plan is pure. The host never evaluates an expression of SQL:
 //! what is not concat or a merge by bytes and numbers is done by an engine of the backend's own dialect.
 
+mod alike;
 pub mod backend;
 pub mod cache;
 pub mod catalog;

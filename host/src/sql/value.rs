@@ -30,6 +30,15 @@ impl Value {
             Self::Blob(bytes) => bytes.len(),
         }
     }
+
+    /// The text that it is; some servers tell their catalogs as bytes.
+    pub fn to_text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Blob(bytes) => String::from_utf8(bytes.clone()).ok(),
+            _ => None,
+        }
+    }
 }
 
 /// One row.

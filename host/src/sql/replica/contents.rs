@@ -107,16 +107,7 @@ pub(super) async fn contents(
 
 fn column(row: &Row) -> Option<(String, String, String, String, i64, String)> {
     let [from, name, column, read, nth, declared] = row.as_slice() else { return None };
-    Some((text(from)?, text(name)?, text(column)?, text(read)?, number(nth)?, text(declared)?))
-}
-
-/// A name; some servers tell their catalog as bytes.
-pub(super) fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Blob(bytes) => String::from_utf8(bytes.clone()).ok(),
-        _ => None,
-    }
+    Some((from.to_text()?, name.to_text()?, column.to_text()?, read.to_text()?, number(nth)?, declared.to_text()?))
 }
 
 fn number(value: &Value) -> Option<i64> {

@@ -1,7 +1,10 @@
 //! Owns telling a plan in words, for `explain` and for the report of an answer.
 
+use std::sync::Arc;
+
+use super::entry::Asked;
 use super::nodes::Nodes;
-use super::report::{Course, Explanation, NodePlan, NodeReport, NodeStatus};
+use super::report::{Course, Explanation, NodePlan, NodeReport, NodeStatus, Report, Step, Summary};
 use crate::sql::plan::{Class, FinalStage, KeyColumn, MergeKey, Plan, Tier, Window};
 use crate::sql::write::Change;
 
@@ -20,16 +23,22 @@ pub(super) fn course(plan: &Plan) -> Course {
     Course { class, tier, why: plan.why.clone(), merge: steps(&plan.last) }
 }
 
-/// The nodes of a plan before anything was asked; a shard stands in for the node that will be chosen.
-pub(super) fn unasked(plan: &Plan, nodes: &Nodes) -> Vec<NodeReport> {
+/// The report of a plan before anything was asked; a shard stands in for the node that will be chosen.
+pub(super) fn unasked(plan: &Plan, asked: &Asked) -> Arc<Report> {
     let node = |node: &crate::sql::plan::NodeStatement| NodeReport {
-        name: nodes.shard_name(node.shard),
+        name: asked.nodes.shard_name(node.shard),
         sql: node.sql.clone(),
         rows: 0,
         elapsed: std::time::Duration::ZERO,
         status: NodeStatus::Stopped,
     };
-    plan.nodes.iter().map(node).collect()
+    Arc::new(Report::new(Summary {
+        course: course(plan),
+        nodes: plan.nodes.iter().map(node).collect(),
+        partial: false,
+        steps: vec![(Step::Plan, asked.began.elapsed())],
+        position: None,
+    }))
 }
 
 /// What a plan would do.

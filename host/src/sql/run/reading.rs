@@ -11,12 +11,12 @@ use tokio::time::{Instant as Clock, timeout_at};
 use super::asker::Asker;
 use super::asking::Run;
 use super::budget::Budget;
-use super::course::{course, explained, unasked};
+use super::course::{explained, unasked};
 use super::engine::{Stop, gather, rounds};
 use super::entry::{Answer, Asked, Rows};
 use super::heads::heads;
 use super::last::{Batches, Order, concat, merge, through};
-use super::report::{Report, Step, Summary};
+use super::report::Step;
 use super::shapes::{Columns, sounds_changed};
 use super::spread::Spread;
 use crate::sql::backend::FaultKind;
@@ -136,13 +136,7 @@ impl Spread {
         if plan.tier != Tier::PassThrough {
             self.keep_fresh(asked);
         }
-        let report = Arc::new(Report::new(Summary {
-            course: course(&plan),
-            nodes: unasked(&plan, &asked.nodes),
-            partial: false,
-            steps: vec![(Step::Plan, asked.began.elapsed())],
-            position: None,
-        }));
+        let report = unasked(&plan, asked);
         let shard = match plan.nodes.as_slice() {
             [only] => Some(asked.nodes.shard_name(only.shard)),
             _ => None,

@@ -8,11 +8,11 @@ use tokio::time::Instant as Clock;
 
 use super::asker::Asker;
 use super::asking::Run;
-use super::course::{course, unasked};
+use super::course::unasked;
 use super::entry::{Answer, Asked, Rows};
 use super::heads::heads;
 use super::last::through;
-use super::report::{Course, Explanation, NodePlan, NodeReport, NodeStatus, Report, Step, Summary};
+use super::report::{Course, Explanation, NodePlan, NodeReport, NodeStatus, Step};
 use super::site::Site;
 use crate::config::{SqlEntry, TopologySpec};
 use crate::sql::error::Error;
@@ -89,13 +89,7 @@ impl Replicated {
         let node = NodeStatement { shard: Shard(0), load: 0, sql: asked.parsed.text.clone() };
         let (class, tier, last) = (Class::Single, Tier::PassThrough, FinalStage::PassThrough);
         let plan = Arc::new(Plan { class, tier, why: String::new(), nodes: vec![node], last });
-        let report = Arc::new(Report::new(Summary {
-            course: course(&plan),
-            nodes: unasked(&plan, &asked.nodes),
-            partial: false,
-            steps: vec![(Step::Plan, asked.began.elapsed())],
-            position: None,
-        }));
+        let report = unasked(&plan, asked);
         let run = Arc::new(Run {
             nodes: Arc::clone(&asked.nodes),
             asker: Asker::client(asked.head.clone(), Arc::clone(&asked.parsed), None),

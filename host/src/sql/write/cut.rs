@@ -1,14 +1,13 @@
-//! Owns cutting a write's text into what a shard is sent: pieces by token position, parameters numbered anew, and reading
-//! the outcome again. What does not read as the tree that is meant is refused, never sent.
+//! Owns cutting a write's text into what a shard is sent: pieces by token position, and parameters numbered anew.
 
 use std::collections::HashMap;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
-use sqlparser::ast::{Statement, Value as Literal, ValueWithSpan, VisitMut, VisitorMut};
-use sqlparser::parser::Parser;
+use sqlparser::ast::Statement;
 use sqlparser::tokenizer::Token;
 
 use super::ShardStatement;
+use crate::sql::alike::reads_as;
 use crate::sql::dialect::Dialect;
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;
@@ -113,33 +112,4 @@ pub(super) fn mark_of(dialect: Dialect, number: usize) -> String {
         Dialect::Postgres => format!("${number}"),
         Dialect::MySql => "?".into(),
     }
-}
-
-/// Whether a text is one statement, and this one, whatever the numbers of its parameters.
-pub(super) fn reads_as(dialect: Dialect, sql: &str, meant: &Statement) -> bool {
-    let Ok(mut found) = Parser::parse_sql(dialect.grammar(), sql) else { return false };
-    let (Some(found), true) = (found.pop(), found.is_empty()) else { return false };
-    are_alike(found, meant.clone())
-}
-
-/// Whether two statements are the same, whatever the numbers of their parameters.
-pub(super) fn are_alike(mut one: Statement, mut other: Statement) -> bool {
-    unnumber(&mut one);
-    unnumber(&mut other);
-    one == other
-}
-
-fn unnumber(statement: &mut Statement) {
-    struct Unnumber;
-    impl VisitorMut for Unnumber {
-        type Break = ();
-
-        fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
-            if let Literal::Placeholder(mark) = &mut value.value {
-                "?".clone_into(mark);
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let _ = statement.visit(&mut Unnumber);
 }

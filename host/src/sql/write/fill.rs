@@ -10,8 +10,9 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::calls::{Allowed, Look};
-use super::cut::{Text, mark_of, reads_as};
+use super::cut::{Text, mark_of};
 use super::{Change, Count, Question, ShardStatement, Task, copied, insert, question};
+use crate::sql::alike::{are_alike, reads_as, statement};
 use crate::sql::dialect::Dialect;
 use crate::sql::parse::{Parsed, parse};
 use crate::sql::plan::Refusal;
@@ -281,14 +282,13 @@ impl Fill {
 
     /// Whether a text is the INSERT as it came, but for its rows, which are parameters only.
     fn is_meant(&self, sql: &str, rows: &[Row]) -> bool {
-        let Ok(mut found) = Parser::parse_sql(self.whole.dialect().grammar(), sql) else { return false };
-        let (Some(Statement::Insert(insert)), true) = (found.pop(), found.is_empty()) else { return false };
+        let Some(Statement::Insert(insert)) = statement(self.whole.dialect(), sql) else { return false };
         let Statement::Insert(whole) = &self.whole.statement else { return false };
         let values = insert.source.as_ref().map(|source| source.body.as_ref());
         let Some(SetExpr::Values(Values { rows: found, .. })) = values else { return false };
         let widths_fit =
             found.len() == rows.len() && found.iter().zip(rows).all(|(found, row)| found.content.len() == row.len());
-        let without = |insert: &Insert| Statement::Insert(Insert { source: None, ..insert.clone() });
-        widths_fit && super::cut::are_alike(without(&insert), without(whole))
+        let without = |insert: &Insert| Insert { source: None, ..insert.clone() };
+        widths_fit && are_alike(&without(&insert), &without(whole))
     }
 }

@@ -8,7 +8,6 @@ use super::pipe::{Passing, Program, pipe};
 use crate::config::DatabaseSpec;
 use crate::model::Address;
 use crate::sql::backend::Bound;
-use crate::sql::replica::contents::text;
 use crate::sql::replica::mark::{TABLE, rows};
 use crate::sql::replica::patience::{bounded, due};
 use crate::sql::replica::rebuild::Rebuild;
@@ -149,7 +148,7 @@ async fn emptying(route: &Route) -> Result<String, String> {
     let mut all = "SET FOREIGN_KEY_CHECKS = 0;\n".to_owned();
     for row in listed {
         let [kind, name] = row.as_slice() else { continue };
-        let (kind, name) = text(kind).zip(text(name)).ok_or("what there is on the node cannot be read")?;
+        let (kind, name) = kind.to_text().zip(name.to_text()).ok_or("what there is on the node cannot be read")?;
         all.push_str(&format!("DROP {kind} IF EXISTS {};\n", route.marks.dialect().quote(&name)));
     }
     Ok(all)

@@ -9,7 +9,6 @@ use tokio::time::timeout;
 use super::Route;
 use crate::sql::backend::{Bound, Fault, FaultKind, Session, Step};
 use crate::sql::dialect::Dialect;
-use crate::sql::replica::contents::text;
 use crate::sql::replica::mark::rows;
 use crate::sql::replica::patience::{bounded, due};
 use crate::sql::replica::rebuild::Rebuild;
@@ -70,7 +69,7 @@ impl End<'_> {
     async fn texts<const N: usize>(&mut self, sql: &str, params: &[Value]) -> Result<Vec<[String; N]>, String> {
         let rows = self.rows(sql, params).await?;
         let read = |row: &Row| {
-            let texts: Vec<String> = row.iter().map(text).collect::<Option<_>>()?;
+            let texts: Vec<String> = row.iter().map(Value::to_text).collect::<Option<_>>()?;
             texts.try_into().ok()
         };
         let read: Option<Vec<[String; N]>> = rows.iter().map(read).collect();

@@ -179,31 +179,31 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
         else {
             return Err(unclear());
         };
-        let auto = match text(auto).unwrap_or_default().as_str() {
+        let auto = match auto.to_text().unwrap_or_default().as_str() {
             "" => Auto::No,
             "rowid" => Auto::Rowid { is_kept: false },
             "kept" => Auto::Rowid { is_kept: true },
             "increment" => Auto::Increment,
             kind @ ("sequence" | "always") => Auto::Sequence {
-                name: text(sequence).ok_or_else(unclear)?,
+                name: sequence.to_text().ok_or_else(unclear)?,
                 step: number(step).ok_or_else(unclear)?,
                 is_always: kind == "always",
             },
             _ => return Err(unclear()),
         };
         let shape = ColumnShape {
-            name: text(column).ok_or_else(unclear)?,
-            declared: text(declared).ok_or_else(unclear)?,
-            collation: text(collation).ok_or_else(unclear)?,
+            name: column.to_text().ok_or_else(unclear)?,
+            declared: declared.to_text().ok_or_else(unclear)?,
+            collation: collation.to_text().ok_or_else(unclear)?,
         };
         let table = found.get_or_insert_with(|| Table {
-            name: text(name).unwrap_or_default(),
+            name: name.to_text().unwrap_or_default(),
             columns: Vec::new(),
-            triggers: text(triggers).into_iter().collect(),
+            triggers: triggers.to_text().into_iter().collect(),
         });
         table.columns.push(TableColumn {
             shape,
-            default: text(default),
+            default: default.to_text(),
             auto,
             is_generated: number(generated).ok_or_else(unclear)? != 0,
             key: number(key).and_then(|key| usize::try_from(key).ok()).ok_or_else(unclear)?,
@@ -214,15 +214,6 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
     match found {
         Some(table) if table.name.is_empty() => Err(unclear()),
         found => Ok(found),
-    }
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Text(text) => Some(text.clone()),
-        // Some servers tell their catalog as bytes.
-        Value::Blob(bytes) => String::from_utf8(bytes.clone()).ok(),
-        _ => None,
     }
 }
 

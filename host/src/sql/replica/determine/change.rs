@@ -10,7 +10,7 @@ use sqlparser::ast::{
 
 use super::Determined;
 use super::defaults::{Instead, instead};
-use super::edit::{Edits, place_of, reads_as};
+use super::edit::{Edits, place_of};
 use super::insert::{is_default, is_plain_text, scope, table};
 use super::keyed::{self, Search};
 use super::look::{Look, Task, Times};
@@ -18,6 +18,7 @@ use super::numbers::{Given, Numbers, written};
 use super::order::Shown;
 use super::tables::Auto;
 use super::text::{Draft, Part, Text};
+use crate::sql::alike::reads_as;
 use crate::sql::dialect::Dialect;
 use crate::sql::plan::Refusal;
 

@@ -5,12 +5,13 @@ use sqlparser::ast::{
 };
 use sqlparser::keywords::Keyword;
 
-use super::edit::{Edits, expression, reads_as, statement};
+use super::edit::{Edits, expression};
 use super::insert::{Added, List, Target, default_values, list, row};
 use super::look::Task;
 use super::numbers::Numbers;
 use super::place::{self, with_write};
 use super::text::{Draft, Part, Text, written};
+use crate::sql::alike::{reads_as, statement};
 use crate::sql::plan::Refusal;
 
 const OVERRIDING: &str = "OVERRIDING SYSTEM VALUE ";

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{Expr, Query, Spanned, Statement, Value as Literal, ValueWithSpan, VisitMut, VisitorMut};
+use sqlparser::ast::{Expr, Query, Spanned, Statement, VisitMut, VisitorMut};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Token};
 
 use super::text::{Part, written};
+use crate::sql::alike::reads_as;
 use crate::sql::dialect::Dialect;
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;
@@ -138,41 +139,7 @@ pub(super) fn expression(dialect: Dialect, text: &str) -> Option<Expr> {
     (parser.peek_token().token == Token::EOF).then_some(found)
 }
 
-/// The statement that a text is.
-pub(super) fn statement(dialect: Dialect, text: &str) -> Option<Statement> {
-    let mut found = Parser::parse_sql(dialect.grammar(), text).ok()?;
-    found.pop().filter(|_| found.is_empty())
-}
-
-/// Whether a text is this statement, whatever the numbers of its parameters.
-pub(super) fn reads_as(dialect: Dialect, text: &str, meant: &Statement) -> bool {
-    statement(dialect, text).is_some_and(|found| are_alike(&found, meant))
-}
-
 /// Whether a text is this query.
 pub(super) fn is_query(dialect: Dialect, text: &str, meant: &Query) -> bool {
     reads_as(dialect, text, &Statement::Query(Box::new(meant.clone())))
-}
-
-/// Whether two parts of a tree are the same, whatever the numbers of their parameters.
-pub(super) fn are_alike<T: VisitMut + Clone + PartialEq>(one: &T, other: &T) -> bool {
-    let unnumbered = |part: &T| {
-        let mut part = part.clone();
-        let _ = part.visit(&mut Unnumber);
-        part
-    };
-    unnumbered(one) == unnumbered(other)
-}
-
-struct Unnumber;
-
-impl VisitorMut for Unnumber {
-    type Break = ();
-
-    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
-        if let Literal::Placeholder(mark) = &mut value.value {
-            "?".clone_into(mark);
-        }
-        ControlFlow::Continue(())
-    }
 }

@@ -9,7 +9,7 @@ use sqlparser::ast::{
     SetExpr, Statement, TableWithJoins, Update,
 };
 
-use super::edit::{Edits, are_alike, expression, is_query, statement};
+use super::edit::{Edits, expression, is_query};
 use super::insert::is_default;
 use super::look::Task;
 use super::order::Shown;
@@ -17,6 +17,7 @@ use super::place::{Clauses, clauses, divided, written};
 use super::rows::{Form, RowsPlan, cast};
 use super::tables::TableColumn;
 use super::text::{Draft, Text};
+use crate::sql::alike::{are_alike, statement};
 use crate::sql::dialect::Dialect;
 use crate::sql::plan::Refusal;
 use crate::sql::value::{Column, Row, Value};

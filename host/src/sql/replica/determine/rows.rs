@@ -7,7 +7,7 @@ use sqlparser::ast::{Insert, SetExpr, Statement, Values};
 
 use super::clock::Moment;
 use super::defaults::{Instead, instead};
-use super::edit::{Edits, are_alike, statement};
+use super::edit::Edits;
 use super::insert::keeps_texts;
 use super::keyed::Keyed;
 use super::look::{Task, Times, may_be_moment};
@@ -15,6 +15,7 @@ use super::numbers::{Given, Numbers, given};
 use super::place;
 use super::tables::{Auto, Table, TableColumn, Tables};
 use super::text::{Draft, Part, Text};
+use crate::sql::alike::{are_alike, statement};
 use crate::sql::dialect::Dialect;
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;

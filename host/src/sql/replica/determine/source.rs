@@ -9,12 +9,13 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-use super::edit::{Edits, expression, is_query, statement};
+use super::edit::{Edits, expression, is_query};
 use super::insert::{List, Target, list, row};
 use super::look::{Found, Task};
 use super::place::{outer, written};
 use super::rows::{Form, RowsPlan, unclear};
 use super::text::{Draft, Part, Text};
+use crate::sql::alike::statement;
 use crate::sql::dialect::Dialect;
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;
