@@ -32,6 +32,8 @@ pub(super) enum Transaction {
     None,
     /// It begins with the next statement, so that it costs no round trip.
     Asked,
+    /// The same, of one whose every statement is checked by itself.
+    AskedToCheck,
     /// The same, of one that only reads.
     AskedToRead,
     /// It has begun.
@@ -43,7 +45,7 @@ pub(super) enum Transaction {
 impl Transaction {
     /// A statement has failed: so has the transaction around it.
     pub(super) fn note_failure(&mut self) {
-        if matches!(self, Self::Open | Self::Asked | Self::AskedToRead) {
+        if *self != Self::None {
             *self = Self::Failed;
         }
     }
@@ -161,6 +163,16 @@ impl<K: Connector<Link: Line>> Session for Lease<K> {
         })
     }
 
+    fn check_each(&mut self) -> Result<(), Fault> {
+        match self.link()?.transaction() {
+            asked @ (Transaction::Asked | Transaction::AskedToCheck) => {
+                *asked = Transaction::AskedToCheck;
+                Ok(())
+            }
+            _ => Err(Fault::new(FaultKind::Statement, "the transaction is not at its beginning")),
+        }
+    }
+
     fn pretend(&mut self, moment: i64, insert_id: Option<i64>, _due: Instant) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async move {
             self.link()?.pretend(moment, insert_id);
@@ -203,7 +215,7 @@ async fn end(link: &mut impl Line, step: Step, due: Instant) -> Result<(), Fault
         return Err(if is_certain { Fault::new(FaultKind::Connect, fault.message) } else { fault });
     }
     let stood = *link.transaction();
-    if matches!(stood, Transaction::None | Transaction::Asked | Transaction::AskedToRead) {
+    if !matches!(stood, Transaction::Open | Transaction::Failed) {
         *link.transaction() = Transaction::None;
         return Ok(());
     }

@@ -74,6 +74,11 @@ pub trait Backend: Send + Sync {
     /// A session with a node, from its pool: waits for a free one until `due`.
     fn session<'a>(&'a self, node: &'a Address, due: Instant) -> BoxFuture<'a, Result<Box<dyn Session>, Fault>>;
 
+    /// Whether its sessions can check each statement of a transaction by itself ([`Session::check_each`]).
+    fn checks_each(&self) -> bool {
+        false
+    }
+
     /// An engine for final statements that is no node's; none where a node has to do.
     fn engine(&self) -> Option<BoxFuture<'_, Result<Box<dyn Session>, Fault>>> {
         None
@@ -92,6 +97,12 @@ pub trait Session: Send {
 
     /// A step of a transaction.
     fn transact(&mut self, step: Step, due: Instant) -> BoxFuture<'_, Result<(), Fault>>;
+
+    /// Has what each statement of the transaction leaves checked when it has been done: none is let through that would be
+    /// refused if the transaction ended there. Directly after its beginning, where [`Backend::checks_each`].
+    fn check_each(&mut self) -> Result<(), Fault> {
+        Err(Fault::new(FaultKind::Unsupported, "some constraints are checked at the end of the transaction only"))
+    }
 
     /// Has the statements that follow take `moment` (microseconds since 1970, UTC) for the time, and the next one `insert_id`
     /// for the first id that it generates, where the server can be told. The session is not handed on to others after that.

@@ -325,7 +325,7 @@ impl Board {
         let Stage::Lasting { is_settled, .. } = &tally.stage else { return };
         let is_past = |slot: &Slot| slot.standing.mark() >= position;
         let is_needed = |slot: &Slot| {
-            let is_at = slot.claim == Some(position) || slot.is_up();
+            let is_at = slot.claim >= Some(position) || slot.is_up();
             slot.is_in_service() && !is_past(slot) && (is_at || !is_settled)
         };
         if matches!(tally.waiter, Waiter::Gone) && !self.slots.iter().any(is_needed) {

@@ -37,6 +37,13 @@ pub struct Mark {
     pub pending: Option<Pending>,
 }
 
+impl Mark {
+    /// It has been moved.
+    pub(super) fn moved(&mut self, position: Position, last: Last) {
+        (self.position, self.last, self.pending) = (position, last, None);
+    }
+}
+
 /// What an entry did on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Last {

@@ -176,7 +176,7 @@ impl Replicas {
                 marks: marks.clone(),
                 timing,
                 chance: chance.fork(),
-                doubt: None,
+                doubt: Vec::new(),
                 patience: timing.apply,
             };
             tasks.push(tokio::spawn(applier.run()).abort_handle());

@@ -33,7 +33,7 @@ pub(super) struct Slot {
     pub(super) is_new: bool,
     /// The log has to be told how it stands.
     pub(super) is_dirty: bool,
-    /// The entry that it is at.
+    /// The last of the entries that it is at.
     pub(super) claim: Option<Position>,
     /// What the log keeps for it while it is filled anew.
     pub(super) holds: Option<Position>,

@@ -259,7 +259,8 @@ impl Link {
             steps.push(format!("SET {}", set.join(", ")));
         }
         let begin: &[&str] = match self.transaction {
-            Transaction::Asked => &["START TRANSACTION READ WRITE"],
+            // No constraint ever waits for the end.
+            Transaction::Asked | Transaction::AskedToCheck => &["START TRANSACTION READ WRITE"],
             // The level is that of the next transaction only, whatever the server's own is.
             Transaction::AskedToRead => &[
                 "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",

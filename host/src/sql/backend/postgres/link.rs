@@ -251,6 +251,7 @@ impl Link {
         self.settings = set.map(|read_only| Settings { limit, read_only });
         let begin = match self.transaction {
             Transaction::Asked => "BEGIN READ WRITE;",
+            Transaction::AskedToCheck => "BEGIN READ WRITE;SET CONSTRAINTS ALL IMMEDIATE;",
             Transaction::AskedToRead => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;",
             Transaction::None | Transaction::Open | Transaction::Failed => "",
         };

@@ -51,6 +51,10 @@ impl Backend for Postgres {
         Dialect::Postgres
     }
 
+    fn checks_each(&self) -> bool {
+        true
+    }
+
     fn session<'a>(&'a self, node: &'a Address, due: Instant) -> BoxFuture<'a, Result<Box<dyn Session>, Fault>> {
         Lease::of(&self.pools, node, due)
     }

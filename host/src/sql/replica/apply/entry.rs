@@ -18,12 +18,8 @@ pub(in crate::sql::replica) struct Effects {
     pub(super) rows: Option<Rows>,
 }
 
-/// What was sent to be made lasting, and nobody knows whether it is.
-#[derive(Debug)]
-pub(in crate::sql::replica) struct Doubt {
-    pub(super) position: Position,
-    pub(super) effects: Effects,
-}
+/// Entries in order, and what each has done.
+pub(in crate::sql::replica) type Done = Vec<(Position, Effects)>;
 
 /// What came of an attempt.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use super::entry::{Attempt, Doubt, Effects, attempt};
+use super::entry::{Attempt, Done, Effects, attempt};
 use super::fault::{Blame, blame, class};
 use super::link::Link;
-use super::{Applier, End, batch, schema};
+use super::{Applier, End, schema};
 use crate::sql::backend::Fault;
 use crate::sql::dialect::Dialect;
 use crate::sql::replica::ack::Answer;
@@ -23,14 +23,14 @@ const MOST_READ: usize = 128;
 const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(5);
 
-fn node(fault: Fault) -> End {
+pub(super) fn node(fault: Fault) -> End {
     match blame(&fault) {
         Blame::Slow => End::Slow(fault.message),
         _ => End::Node(fault.message),
     }
 }
 
-fn log(error: &LogError) -> End {
+pub(super) fn log(error: &LogError) -> End {
     End::Log(error.to_string())
 }
 
@@ -128,9 +128,9 @@ impl Applier {
 
     /// Tells what became of what was in doubt, and compares what the node did last with what came of it.
     async fn resolve(&mut self, mark: &Mark) -> Result<(), End> {
-        let doubt = self.doubt.take().filter(|doubt| doubt.position == mark.position);
-        if let Some(Doubt { position, effects }) = doubt {
-            self.applied(position, effects);
+        let doubt = std::mem::take(&mut self.doubt);
+        if doubt.last().is_some_and(|(position, _)| *position == mark.position) {
+            self.applied(doubt);
             return self.go_on();
         }
         let at = mark.position;
@@ -164,7 +164,6 @@ impl Applier {
         let mut alone = Position(0);
         loop {
             self.go_on()?;
-            let last = self.shared.journal.durable();
             let records = match self.shared.journal.read(mark.position, MOST_READ).await {
                 Ok(records) => records,
                 Err(LogError::Trimmed(through)) => {
@@ -178,32 +177,24 @@ impl Applier {
                 self.idle(link, &mark).await?;
                 continue;
             }
-            if last.0.saturating_sub(mark.position.0) >= self.timing.behind && mark.position >= alone {
+            if records.len() > 1 && mark.position >= alone {
                 if self.many(link, &mut mark, &records).await? {
+                    self.patience(link);
                     continue;
                 }
                 alone = records.last().map_or(alone, |record| record.position);
             }
             for record in &records {
                 self.one(link, &mut mark, record).await?;
-                self.patience = self.timing.apply;
-                link.allow(self.patience);
+                self.patience(link);
             }
         }
     }
 
-    /// Applies several entries in one transaction; false where nothing was done.
-    async fn many(&mut self, link: &mut Link, mark: &mut Mark, records: &[Record]) -> Result<bool, End> {
-        let Some(last) = records.last().map(|record| record.position) else { return Ok(false) };
-        let known = self.shared.journal.outcomes(mark.position, last).await.map_err(|error| log(&error))?;
-        let entries = batch::together(self.marks.dialect(), records, &known);
-        if entries.len() < 2 || !batch::apply(link, &self.marks, mark.position, &entries).await.map_err(node)? {
-            return Ok(false);
-        }
-        let Some((last, _)) = entries.last() else { return Ok(false) };
-        (mark.position, mark.pending) = (last.position, None);
-        self.shared.with(|board, now| board.passed(self.node, last.position, now));
-        Ok(true)
+    /// What has worked shows that no more patience is needed than usual.
+    fn patience(&mut self, link: &mut Link) {
+        self.patience = self.timing.apply;
+        link.allow(self.patience);
     }
 
     /// Waits for more; from time to time sees whether the node is there, and as it was left.
@@ -230,7 +221,7 @@ impl Applier {
         let expected = match self.claim(record).await? {
             Some(Outcome::Refused { .. }) => {
                 if schema::was_done(link, mark, position).await.map_err(node)? {
-                    self.applied(position, Effects { affected: vec![0], rows: None });
+                    self.applied(vec![(position, Effects { affected: vec![0], rows: None })]);
                     self.go_on()?;
                 }
                 return self.pass(link, mark, position).await;
@@ -239,9 +230,8 @@ impl Applier {
         };
         match self.persist(link, mark, record, expected.as_ref()).await? {
             Ok(effects) => {
-                mark.last = Last::Applied(effects.affected.iter().sum());
-                (mark.position, mark.pending) = (position, None);
-                self.applied(position, effects);
+                mark.moved(position, Last::Applied(effects.affected.iter().sum()));
+                self.applied(vec![(position, effects)]);
                 self.go_on()
             }
             Err(fault) => {
@@ -254,7 +244,7 @@ impl Applier {
     }
 
     /// What is known of an entry that the node comes to.
-    async fn claim(&self, record: &Record) -> Result<Option<Outcome>, End> {
+    pub(super) async fn claim(&self, record: &Record) -> Result<Option<Outcome>, End> {
         loop {
             match self.shared.with(|board, _| board.claim(self.node, record)) {
                 Claimed::Known(outcome) => return Ok(Some(outcome)),
@@ -291,8 +281,14 @@ impl Applier {
                 Attempt::Again(fault) => why = fault.message,
                 Attempt::Doubt(effects, fault) => {
                     why.clone_from(&fault.message);
-                    if let Some(done) = self.doubted(link, record.position, effects, fault).await? {
-                        return Ok(done);
+                    match self.is_lasting(link, (mark.position, record.position), &fault).await? {
+                        Some(true) => return Ok(Ok(effects)),
+                        Some(false) if blame(&fault) == Blame::Statement => return Ok(Err(fault)),
+                        Some(false) => {}
+                        None => {
+                            self.doubt = vec![(record.position, effects)];
+                            return Err(node(fault));
+                        }
                     }
                 }
             }
@@ -302,32 +298,24 @@ impl Applier {
         Err(End::Node(format!("something is in the way of entry {}: {why}", record.position)))
     }
 
-    /// It could not be made lasting, or that is not known: the watermark says which. None where it is to be tried again.
-    async fn doubted(
-        &mut self,
+    /// Whether what took the node from one place to another is lasting, which could not be had or is not known: the watermark
+    /// says it. None where it cannot be asked.
+    pub(super) async fn is_lasting(
+        &self,
         link: &mut Link,
-        position: Position,
-        effects: Effects,
-        fault: Fault,
-    ) -> Result<Option<Result<Effects, Fault>>, End> {
-        let found = match blame(&fault) {
-            // The session is sound, and tells; but not from within a transaction that is still open after a refused commit.
-            Blame::Statement | Blame::Moment => match link.take_back().await {
-                Ok(()) => link.mark(&self.marks).await,
-                Err(fault) => Err(fault),
-            },
-            Blame::Slow | Blame::Node => Err(fault.clone()),
-        };
-        match found {
-            Ok(Some(mark)) if mark.position == position => Ok(Some(Ok(effects))),
-            Ok(Some(mark)) if mark.position.next() == position => {
-                Ok((blame(&fault) == Blame::Statement).then_some(Err(fault)))
-            }
+        (from, to): (Position, Position),
+        fault: &Fault,
+    ) -> Result<Option<bool>, End> {
+        // The session is sound, and tells; but not from within a transaction that is still open after a refused commit.
+        let is_sound = matches!(blame(fault), Blame::Statement | Blame::Moment) && link.take_back().await.is_ok();
+        if !is_sound {
+            return Ok(None);
+        }
+        match link.mark(&self.marks).await {
+            Ok(Some(mark)) if mark.position == to => Ok(Some(true)),
+            Ok(Some(mark)) if mark.position == from => Ok(Some(false)),
             Ok(_) => Err(End::Node("its watermark is not where it was left".to_owned())),
-            Err(fault) => {
-                self.doubt = Some(Doubt { position, effects });
-                Err(node(fault))
-            }
+            Err(_) => Ok(None),
         }
     }
 
@@ -357,18 +345,21 @@ impl Applier {
         if !link.advance(&self.marks, Move::past(position, Last::Passed)).await.map_err(node)? {
             return Err(End::Node("its watermark is not where it was left".to_owned()));
         }
-        (mark.position, mark.last, mark.pending) = (position, Last::Passed, None);
+        mark.moved(position, Last::Passed);
         self.shared.with(|board, now| board.passed(self.node, position, now));
         Ok(())
     }
 
-    fn applied(&self, position: Position, effects: Effects) {
-        let answer = Answer::Applied { affected: Some(effects.affected) };
-        self.shared.with(|board, now| board.answer(self.node, position, (answer, effects.rows), now));
+    pub(super) fn applied(&self, done: Done) {
+        self.shared.with(|board, now| {
+            for (position, Effects { affected, rows }) in done {
+                board.answer(self.node, position, (Answer::Applied { affected: Some(affected) }, rows), now);
+            }
+        });
     }
 
     /// Ends the session of a node that gets nothing any more.
-    fn go_on(&self) -> Result<(), End> {
+    pub(super) fn go_on(&self) -> Result<(), End> {
         if self.shared.with(|board, _| board.is_in_service(self.node)) { Ok(()) } else { Err(End::Halted) }
     }
 

@@ -72,6 +72,12 @@ impl Link {
         self.transact(Step::Begin).await
     }
 
+    /// Begins a transaction of several entries: each is refused where it would be by itself.
+    pub(super) async fn begin_several(&mut self) -> Result<(), Fault> {
+        self.begin().await?;
+        self.session.check_each()
+    }
+
     pub(super) async fn commit(&mut self) -> Result<(), Fault> {
         self.transact(Step::Commit).await
     }

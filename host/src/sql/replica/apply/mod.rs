@@ -2,7 +2,7 @@
 //! that was away has a task that is behind; there is no other way for a write to reach a node.
 //!
 //! `link` is a session whose every step has an end; `entry` applies one entry, `schema` one that is lasting at once, `batch`
-//! many of which is known what came of them; `fault` says whose failure a failure is. What was under way when a connection
+//! many at once; `fault` says whose failure a failure is. What was under way when a connection
 //! broke is never guessed: the next session reads the watermark.
 
 mod batch;
@@ -64,7 +64,7 @@ pub(super) struct Applier {
     pub(super) timing: Timing,
     pub(super) chance: fastrand::Rng,
     /// What was sent to be made lasting, and nobody knows whether it is.
-    pub(super) doubt: Option<entry::Doubt>,
+    pub(super) doubt: entry::Done,
     /// How long a statement may take now.
     pub(super) patience: Duration,
 }
@@ -108,7 +108,7 @@ impl Applier {
             let why = match end {
                 End::Fenced(epoch) => return self.shared.fenced(self.node, epoch),
                 End::Halted => {
-                    self.doubt = None;
+                    self.doubt.clear();
                     continue;
                 }
                 End::Slow(why) => {

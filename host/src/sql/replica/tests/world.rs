@@ -340,6 +340,10 @@ impl Backend for FakeBackend {
         .boxed()
     }
 
+    fn checks_each(&self) -> bool {
+        true
+    }
+
     fn engine(&self) -> Option<BoxFuture<'_, Result<Box<dyn Session>, Fault>>> {
         None
     }
@@ -533,6 +537,10 @@ impl Session for FakeSession {
 
     fn transact(&mut self, step: Step, _: Instant) -> BoxFuture<'_, Result<(), Fault>> {
         self.transact_now(step).boxed()
+    }
+
+    fn check_each(&mut self) -> Result<(), Fault> {
+        Ok(())
     }
 
     fn load<'a>(
