@@ -5,4 +5,5 @@ mod board;
 mod simulation;
 mod state;
 mod steps;
+mod together;
 mod world;

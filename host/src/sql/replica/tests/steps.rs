@@ -14,11 +14,12 @@ use crate::model::{Change, ClusterName, EndpointId, EndpointName, Events, Replic
 use crate::sql::backend::FaultKind;
 use crate::sql::value::Value;
 
-const SCHEMA: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL); INSERT INTO t VALUES (1, 0);";
-const ADD: &str = "UPDATE t SET n = n + 1 WHERE id = 1";
+pub(super) const SCHEMA: &str =
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL); INSERT INTO t VALUES (1, 0);";
+pub(super) const ADD: &str = "UPDATE t SET n = n + 1 WHERE id = 1";
 
-struct Trial {
-    world: Arc<World>,
+pub(super) struct Trial {
+    pub(super) world: Arc<World>,
     replicas: Replicas,
     told: Arc<Mutex<Vec<ReplicaChange>>>,
 }
@@ -37,7 +38,7 @@ fn entry(sql: &str, returns: bool) -> Entry {
 }
 
 impl Trial {
-    async fn of(world: &Arc<World>, acknowledgement: Acknowledgement, most_bytes: u64) -> Self {
+    pub(super) async fn of(world: &Arc<World>, acknowledgement: Acknowledgement, most_bytes: u64) -> Self {
         let told: Arc<Mutex<Vec<ReplicaChange>>> = Arc::default();
         let telling = Arc::clone(&told);
         let events = Events::to(move |event| {
@@ -70,17 +71,17 @@ impl Trial {
         Self::of(&World::new(nodes, SCHEMA, 1), Acknowledgement::AllUp, u64::MAX).await
     }
 
-    async fn write(&self, sql: &str) -> Result<Vec<u64>, WriteError> {
+    pub(super) async fn write(&self, sql: &str) -> Result<Vec<u64>, WriteError> {
         self.replicas.write(entry(sql, false), &[], soon(30)).await.map(|done| done.affected)
     }
 
-    fn count(&self, node: usize) -> i64 {
+    pub(super) fn count(&self, node: usize) -> i64 {
         let rows = self.world.nodes[node].lock().rows("SELECT n FROM t WHERE id = 1");
         let Value::Integer(count) = rows[0][0] else { panic!() };
         count
     }
 
-    fn state(&self, node: usize) -> State {
+    pub(super) fn state(&self, node: usize) -> State {
         self.replicas.status().nodes[node].state.clone()
     }
 

@@ -63,6 +63,8 @@ pub(super) struct NodeState {
     /// What was sent to be committed, and arrives after so many more steps.
     late: Option<(u32, Sent)>,
     pub(super) planned: Vec<(At, Mishap)>,
+    /// Transactions that were committed.
+    pub(super) commits: usize,
     pub(super) backup: Option<Dump>,
 }
 
@@ -218,6 +220,7 @@ impl World {
                 next_session: 0,
                 late: None,
                 planned: Vec::new(),
+                commits: 0,
                 backup: None,
             };
             Arc::new(FakeNode { state: Mutex::new(state) })
@@ -508,6 +511,7 @@ impl FakeSession {
                 let mut node = self.world.nodes[self.at].lock();
                 assert_eq!(node.owner, Some(self.id));
                 node.batch("COMMIT");
+                node.commits += 1;
                 node.owner = None;
             }
         }
