@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     ops::{ControlFlow, Range},
     sync::OnceLock,
 };
@@ -79,6 +80,7 @@ struct Learnt {
     survey: OnceLock<Survey>,
     class: OnceLock<Result<Class, Refusal>>,
     names: OnceLock<BTreeSet<usize>>,
+    fingerprint: OnceLock<u64>,
 }
 
 /// Reads `sql` as one statement.
@@ -250,6 +252,20 @@ impl Parsed {
                 ControlFlow::<()>::Continue(())
             });
             names
+        })
+    }
+
+    /// The same for statements that differ in literals only, in every process of one version of this program.
+    pub(super) fn fingerprint(&self) -> u64 {
+        *self.learnt.fingerprint.get_or_init(|| {
+            let mut hash = DefaultHasher::new();
+            for Piece { token, start, end } in &self.pieces {
+                match token {
+                    Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => b"?".hash(&mut hash),
+                    _ => self.text.get(*start..*end).hash(&mut hash),
+                }
+            }
+            hash.finish()
         })
     }
 

@@ -1,12 +1,10 @@
 //! Owns what a strategy is told of a statement for which it chooses a node: the head of the client's request, with what is
 //! known of the statement. Made when it is first wanted: where only one node can be asked, nobody is told anything.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, Method, Uri};
-use sqlparser::tokenizer::Token;
 
 use crate::model::{RequestHead, Statement, StatementClass};
 use crate::sql::parse::Parsed;
@@ -40,7 +38,7 @@ impl Asker {
                 class: StatementClass::Read,
                 tables: parsed.survey().tables.clone(),
                 shard: self.shard.clone(),
-                fingerprint: fingerprint(parsed),
+                fingerprint: parsed.fingerprint(),
             });
             Arc::new(head)
         })
@@ -57,18 +55,6 @@ fn nobody() -> RequestHead {
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         statement: None,
     }
-}
-
-/// The same for statements that differ in literals only, in every process of one version of this program.
-fn fingerprint(parsed: &Parsed) -> u64 {
-    let mut hash = DefaultHasher::new();
-    for piece in &parsed.pieces {
-        match &piece.token {
-            Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => b"?".hash(&mut hash),
-            _ => parsed.text.get(piece.start..piece.end).hash(&mut hash),
-        }
-    }
-    hash.finish()
 }
 
 #[cfg(test)]
