@@ -10,14 +10,14 @@ use tokio::time::Instant as Clock;
 
 use super::asking::Run;
 use super::flow::{Flow, Gone, Outlet};
-use super::heads::Running;
+use super::heads::{Running, heads};
 use super::ladder::{Ladder, Unordered};
 use super::report::{NodeStatus, Step};
 use super::window::Cut;
 use crate::sql::backend::{Fault, FaultKind};
 use crate::sql::error::Error;
 use crate::sql::plan::{MergeKey, Window};
-use crate::sql::value::Row;
+use crate::sql::value::{Column, Row};
 
 /// Rows that are sent on at a time.
 const BATCH: usize = 500;
@@ -27,9 +27,18 @@ pub(super) type Batches = BoxStream<'static, Result<Vec<Row>, Error>>;
 
 type Out = Outlet<Result<Vec<Row>, Error>>;
 
-/// The rows of the only node, as they are.
-pub(super) fn through(run: Arc<Run>, only: Running) -> Batches {
-    only.map(move |rows| rows.map_err(|_| run.failed_so_far())).boxed()
+/// Asks the only node, and hands its rows on as they are.
+pub(super) async fn through(run: Arc<Run>) -> Result<(Vec<Column>, Batches), Error> {
+    let began = Clock::now();
+    let only = heads(&run, &[0]).await?.pop().ok_or_else(no_nodes)?;
+    run.report.took(Step::Nodes, began.elapsed());
+    let columns = only.columns.clone();
+    Ok((columns, only.map(move |rows| rows.map_err(|_| run.failed_so_far())).boxed()))
+}
+
+/// Plans ask somebody.
+pub(super) fn no_nodes() -> Error {
+    Error::Internal("a plan that asks no node".into())
 }
 
 /// The rows of all nodes, as they come.

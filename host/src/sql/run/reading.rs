@@ -15,7 +15,7 @@ use super::course::{explained, unasked};
 use super::engine::{Stop, gather, rounds};
 use super::entry::{Answer, Asked, Rows};
 use super::heads::heads;
-use super::last::{Batches, Order, concat, merge, through};
+use super::last::{Batches, Order, concat, merge, no_nodes, through};
 use super::report::Step;
 use super::shapes::{Columns, sounds_changed};
 use super::spread::Spread;
@@ -155,12 +155,7 @@ impl Spread {
         });
         let (columns, batches) = match &plan.last {
             FinalStage::Sql { .. } => self.gathered(run).await?,
-            FinalStage::PassThrough => {
-                let began = Clock::now();
-                let only = heads(&run, &[0]).await?.pop().ok_or_else(no_nodes)?;
-                report.took(Step::Nodes, began.elapsed());
-                (only.columns.clone(), through(run, only))
-            }
+            FinalStage::PassThrough => through(run).await?,
             FinalStage::Concat(_) | FinalStage::Merge { .. } => self.joined(run).await?,
         };
         Ok(Rows { columns, batches, due: asked.due, report })
@@ -245,8 +240,4 @@ fn hides_columns(asked: &Asked) -> bool {
 
 fn overflows(failed: &[(String, crate::sql::backend::Fault)]) -> bool {
     failed.iter().any(|(_, fault)| fault.kind == FaultKind::Overflow)
-}
-
-fn no_nodes() -> Error {
-    Error::Internal("a plan that asks no node".into())
 }

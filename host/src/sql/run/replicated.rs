@@ -4,15 +4,13 @@
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use tokio::time::Instant as Clock;
 
 use super::asker::Asker;
 use super::asking::Run;
-use super::course::unasked;
+use super::course::{course, unasked};
 use super::entry::{Answer, Asked, Rows};
-use super::heads::heads;
 use super::last::through;
-use super::report::{Course, Explanation, NodePlan, NodeReport, NodeStatus, Step};
+use super::report::{Course, Explanation, NodePlan, NodeReport, NodeStatus};
 use super::site::Site;
 use crate::config::{SqlEntry, TopologySpec};
 use crate::sql::error::Error;
@@ -83,12 +81,12 @@ impl Replicated {
     async fn read(&self, asked: &Asked, position: Option<Position>) -> Result<Answer, Error> {
         let wanted = Freshness { least: position.unwrap_or_default(), max_lag: self.max_lag };
         let ready = self.seat.readers(wanted, asked.due).await?;
-        if asked.explain {
-            return Ok(Answer::Explained(explained_read(asked, &ready)));
-        }
         let node = NodeStatement { shard: Shard(0), load: 0, sql: asked.parsed.text.clone() };
         let (class, tier, last) = (Class::Single, Tier::PassThrough, FinalStage::PassThrough);
         let plan = Arc::new(Plan { class, tier, why: String::new(), nodes: vec![node], last });
+        if asked.explain {
+            return Ok(Answer::Explained(explained_read(&plan, asked, &ready)));
+        }
         let report = unasked(&plan, asked);
         let run = Arc::new(Run {
             nodes: Arc::clone(&asked.nodes),
@@ -104,15 +102,12 @@ impl Replicated {
             allow_partial: false,
             report: Arc::clone(&report),
         });
-        let began = Clock::now();
-        let only = heads(&run, &[0]).await?.pop();
-        let only = only.ok_or_else(|| Error::Internal("a plan that asks no node".into()))?;
-        report.took(Step::Nodes, began.elapsed());
+        let (columns, batches) = through(Arc::clone(&run)).await?;
         // What it had before it was asked: what it has answered is of then, or later.
         let node = run.name(0);
         let position = ready.iter().find(|reader| reader.name.as_str() == node).map(|reader| reader.position);
         report.change(|summary| summary.position = position);
-        Ok(Answer::Rows(Rows { columns: only.columns.clone(), batches: through(run, only), due: asked.due, report }))
+        Ok(Answer::Rows(Rows { columns, batches, due: asked.due, report }))
     }
 }
 
@@ -130,11 +125,10 @@ fn logged(done: Done, is_list: bool, asked: &Asked) -> Logged {
     Logged { position, effects, is_list, nodes: nodes.into_iter().map(report).collect() }
 }
 
-fn explained_read(asked: &Asked, ready: &[Reader]) -> Explanation {
+fn explained_read(plan: &Plan, asked: &Asked, ready: &[Reader]) -> Explanation {
     let names: Vec<&str> = ready.iter().map(|reader| reader.name.as_str()).collect();
     let node = NodePlan { name: names.join(", "), shard: "any node".into(), sql: asked.parsed.text.clone() };
-    let course = Course { class: "single", tier: "pass-through", why: String::new(), merge: Vec::new() };
-    Explanation { course, nodes: vec![node], last: None }
+    Explanation { course: course(plan), nodes: vec![node], last: None }
 }
 
 async fn explained(sequencer: &Sequencer, statements: &[One], around: Around<'_>) -> Result<Explanation, Error> {

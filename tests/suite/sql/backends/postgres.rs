@@ -307,3 +307,25 @@ async fn an_idle_connection_that_is_dead_and_does_not_say_so_is_replaced() {
     let mut next = backend.session(&node, soon()).await.expect("another connection");
     assert_eq!(number(&mut *next, "SELECT 7::bigint").await, 7);
 }
+
+#[tokio::test]
+async fn what_is_checked_at_the_end_of_a_transaction_is_checked_at_each_statement_where_that_is_asked_for() {
+    let server = Postgres::start().await;
+    let backend = server.backend(1);
+    let mut session = session(&backend, &server).await;
+    execute(&mut *session, "CREATE TABLE p (id bigint PRIMARY KEY)").await;
+    execute(&mut *session, "CREATE TABLE c (p bigint REFERENCES p DEFERRABLE INITIALLY DEFERRED)").await;
+    assert!(backend.checks_each());
+    session.transact(Step::Begin, soon()).await.unwrap();
+    session.check_each().unwrap();
+    let fault = session.execute(bound("INSERT INTO c VALUES (1)")).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Statement, "{fault}");
+    session.transact(Step::Rollback, soon()).await.unwrap();
+    // The next transaction is as the table says.
+    session.transact(Step::Begin, soon()).await.unwrap();
+    assert_eq!(execute(&mut *session, "INSERT INTO c VALUES (1)").await, 1);
+    assert!(session.check_each().is_err(), "it is too late for that");
+    assert_eq!(execute(&mut *session, "INSERT INTO p VALUES (1)").await, 1);
+    session.transact(Step::Commit, soon()).await.unwrap();
+    assert_eq!(number(&mut *session, "SELECT count(*) FROM c").await, 1);
+}
