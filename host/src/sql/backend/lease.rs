@@ -69,7 +69,7 @@ pub(super) trait Line: Send + 'static {
     fn end(&mut self, is_commit: bool, due: Instant) -> impl Future<Output = Result<(), Fault>> + Send;
 
     /// As [`Session::pretend`].
-    fn pretend(&mut self, _moment: i64, _insert_id: Option<i64>) {}
+    fn pretend(&mut self, _moment: i64) {}
 
     /// As [`Session::own`].
     fn own(&mut self, _owner: &str, _due: Instant) -> impl Future<Output = Result<(), Fault>> + Send {
@@ -173,9 +173,9 @@ impl<K: Connector<Link: Line>> Session for Lease<K> {
         }
     }
 
-    fn pretend(&mut self, moment: i64, insert_id: Option<i64>, _due: Instant) -> BoxFuture<'_, Result<(), Fault>> {
+    fn pretend(&mut self, moment: i64, _due: Instant) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async move {
-            self.link()?.pretend(moment, insert_id);
+            self.link()?.pretend(moment);
             Ok(())
         })
     }

@@ -104,9 +104,9 @@ pub trait Session: Send {
         Err(Fault::new(FaultKind::Unsupported, "some constraints are checked at the end of the transaction only"))
     }
 
-    /// Has the statements that follow take `moment` (microseconds since 1970, UTC) for the time, and the next one `insert_id`
-    /// for the first id that it generates, where the server can be told. The session is not handed on to others after that.
-    fn pretend(&mut self, _moment: i64, _insert_id: Option<i64>, _due: Instant) -> BoxFuture<'_, Result<(), Fault>> {
+    /// Has the statements that follow take `moment` (microseconds since 1970, UTC) for the time, where the server can be told.
+    /// The session is not handed on to others after that.
+    fn pretend(&mut self, _moment: i64, _due: Instant) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async { Ok(()) })
     }
 

@@ -127,20 +127,18 @@ impl From<Fault> for Stop {
 async fn carried_out(node: &mut NodeSession, question: &Question<'_>, around: Around<'_>) -> Result<Found, Stop> {
     let session = node.session();
     let due = around.due;
-    session.pretend(question.moment, None, due).await?;
+    session.pretend(question.moment, due).await?;
     if question.before.is_empty() {
         return rows(session, question, around).await;
     }
     session.transact(Step::Begin, due).await?;
-    for Statement { sql, params, returns, insert_id, .. } in question.before {
-        session.pretend(question.moment, *insert_id, due).await?;
+    for Statement { sql, params, returns, .. } in question.before {
         let bound = Bound { sql, params, due };
         match returns {
             true => drop(session.query(bound).await?.batches.try_fold((), async |(), _| Ok(())).await?),
             false => drop(session.execute(bound).await?),
         }
     }
-    session.pretend(question.moment, None, due).await?;
     let found = rows(session, question, around).await?;
     session.transact(Step::Rollback, due).await?;
     Ok(found)

@@ -55,7 +55,7 @@ impl Two {
 
     async fn asked(&self, node: usize, sql: &str, params: &[Value]) -> (Vec<Column>, Vec<Row>) {
         let mut session = self.session(node).await;
-        session.pretend(MOMENT.0, None, soon()).await.expect("a clock");
+        session.pretend(MOMENT.0, soon()).await.expect("a clock");
         let rows = session.query(Bound { sql, params, due: soon() }).await;
         let rows = rows.unwrap_or_else(|fault| panic!("{sql}: {fault}"));
         let columns = rows.columns.clone();
@@ -135,7 +135,7 @@ impl Two {
     /// Carries out one entry on a node.
     async fn carried_out(&self, node: usize, statements: &[Statement]) -> Result<Vec<u64>, String> {
         let mut session = self.session(node).await;
-        session.pretend(MOMENT.0, None, soon()).await.expect("a clock");
+        session.pretend(MOMENT.0, soon()).await.expect("a clock");
         session.transact(Step::Begin, soon()).await.expect("a transaction");
         let mut outcome = Ok(Vec::new());
         for Statement { sql, params, returns, .. } in statements {

@@ -142,11 +142,10 @@ impl Link {
         self.conn.is_some() && is_clean && self.untangling.is_none()
     }
 
-    /// Has the statements that follow take another moment for the time, and the next one this id for the first that it makes.
-    pub(super) fn pretend(&mut self, moment: i64, insert_id: Option<i64>) {
+    /// Has the statements that follow take another moment for the time.
+    pub(super) fn pretend(&mut self, moment: i64) {
         let (seconds, rest) = (moment.div_euclid(1_000_000), moment.rem_euclid(1_000_000));
-        let id = insert_id.map_or_else(String::new, |id| format!(", insert_id = {id}"));
-        self.pretended = Some(format!("SESSION timestamp = {seconds}.{rest:06}{id}"));
+        self.pretended = Some(format!("SESSION timestamp = {seconds}.{rest:06}"));
         self.is_pretending = true;
     }
 

@@ -54,8 +54,8 @@ impl Line for Link {
         done
     }
 
-    fn pretend(&mut self, moment: i64, insert_id: Option<i64>) {
-        Self::pretend(self, moment, insert_id);
+    fn pretend(&mut self, moment: i64) {
+        Self::pretend(self, moment);
     }
 
     async fn own(&mut self, owner: &str, due: Instant) -> Result<(), Fault> {

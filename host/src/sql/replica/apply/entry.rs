@@ -97,7 +97,7 @@ pub(super) async fn run(link: &mut Link, marks: &Marks, record: &Record) -> Resu
     let mut rows = Vec::new();
     for statement in &entry.statements {
         if marks.dialect() == Dialect::MySql {
-            link.pretend(entry.moment, statement.insert_id).await?;
+            link.pretend(entry.moment).await?;
         }
         let effect = link.run(statement).await?;
         if let Some(named) = statement.named.filter(|named| *named != effect.affected) {

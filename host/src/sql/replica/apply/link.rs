@@ -94,9 +94,9 @@ impl Link {
     }
 
     /// Has the statements that follow take another moment for now.
-    pub(super) async fn pretend(&mut self, moment: i64, insert_id: Option<i64>) -> Result<(), Fault> {
+    pub(super) async fn pretend(&mut self, moment: i64) -> Result<(), Fault> {
         let due = due(self.within);
-        bounded(due, self.session.pretend(moment, insert_id, due)).await
+        bounded(due, self.session.pretend(moment, due)).await
     }
 
     pub(super) async fn run(&mut self, statement: &Statement) -> Result<Effect, Fault> {

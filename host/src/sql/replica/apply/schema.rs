@@ -80,7 +80,7 @@ pub(super) async fn attempt(
         }
         mark.pending = Some(pending);
     }
-    link.pretend(record.entry.moment, statement.insert_id).await?;
+    link.pretend(record.entry.moment).await?;
     match link.run(statement).await {
         Ok(_) => finish(link, marks, record.position).await,
         Err(fault) => match blame(&fault) {

@@ -79,7 +79,7 @@ impl Draft {
     pub fn statement(&self, first: &[i64]) -> Option<Statement> {
         let sql = written(&self.parts, |need, nth| first.get(need)?.checked_add(i64::try_from(nth).ok()?))?;
         let named = self.named.and_then(|named| u64::try_from(named).ok());
-        Some(Statement { sql, params: self.params.clone(), returns: self.returns, insert_id: None, named })
+        Some(Statement { sql, params: self.params.clone(), returns: self.returns, named })
     }
 
     /// The text with 1 for each number, for reading it again.

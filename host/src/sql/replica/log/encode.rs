@@ -22,8 +22,6 @@ struct Form<'a> {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     returns: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    insert_id: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     named: Option<u64>,
 }
 
@@ -38,7 +36,6 @@ pub(super) fn statements(statements: &[Statement]) -> serde_json::Result<String>
             sql: Cow::Borrowed(&one.sql),
             params: Tagged(Cow::Borrowed(&one.params)),
             returns: one.returns,
-            insert_id: one.insert_id,
             named: one.named,
         })
     };
@@ -49,11 +46,10 @@ pub(super) fn statements(statements: &[Statement]) -> serde_json::Result<String>
 /// Reads the text of an entry's statements.
 pub(super) fn read_statements(text: &[u8]) -> serde_json::Result<Vec<Statement>> {
     let forms: Vec<Form<'_>> = serde_json::from_slice(text)?;
-    let statement = |Form { sql, params, returns, insert_id, named }: Form<'_>| Statement {
+    let statement = |Form { sql, params, returns, named }: Form<'_>| Statement {
         sql: sql.into_owned(),
         params: params.0.into_owned(),
         returns,
-        insert_id,
         named,
     };
     Ok(forms.into_iter().map(statement).collect())

@@ -73,8 +73,6 @@ pub struct Statement {
     pub params: Vec<Value>,
     /// Whether it answers with rows.
     pub returns: bool,
-    /// The first generated id, where the session is to be told (MySQL's `insert_id`).
-    pub insert_id: Option<i64>,
     /// How many rows it names by their keys, where it does: a node that touches more or fewer holds other rows.
     pub named: Option<u64>,
 }

@@ -45,7 +45,7 @@ type Ops = Arc<Mutex<BTreeMap<i64, (Kindred, Told)>>>;
 
 fn statement(sql: &str, params: &[i64]) -> Statement {
     let params = params.iter().map(|value| Value::Integer(*value)).collect();
-    Statement { sql: sql.to_owned(), params, returns: false, insert_id: None, named: None }
+    Statement { sql: sql.to_owned(), params, returns: false, named: None }
 }
 
 fn entry(op: i64, kindred: Kindred) -> Entry {

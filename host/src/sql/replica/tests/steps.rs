@@ -33,7 +33,7 @@ fn soon(seconds: u64) -> Instant {
 }
 
 fn entry(sql: &str, returns: bool) -> Entry {
-    let statement = Statement { sql: sql.into(), params: Vec::new(), returns, insert_id: None, named: None };
+    let statement = Statement { sql: sql.into(), params: Vec::new(), returns, named: None };
     Entry { statements: vec![statement], kind: Kind::Change, moment: 0 }
 }
 

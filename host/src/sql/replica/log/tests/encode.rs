@@ -21,9 +21,11 @@ fn value() -> impl Strategy<Value = Value> {
 
 fn statement() -> impl Strategy<Value = Statement> {
     let params = prop::collection::vec(value(), 0..5);
-    (any::<String>(), params, any::<bool>(), any::<Option<i64>>()).prop_map(|(sql, params, returns, insert_id)| {
-        let named = insert_id.and_then(|id| u64::try_from(id).ok());
-        Statement { sql, params, returns, insert_id, named }
+    (any::<String>(), params, any::<bool>(), any::<Option<u64>>()).prop_map(|(sql, params, returns, named)| Statement {
+        sql,
+        params,
+        returns,
+        named,
     })
 }
 

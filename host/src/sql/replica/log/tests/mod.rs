@@ -25,7 +25,7 @@ pub(super) fn place() -> (TempDir, PathBuf) {
 pub(super) fn entry(name: &str) -> Entry {
     let sql = "INSERT INTO t VALUES (?)".to_owned();
     let params = vec![Value::Text(name.to_owned())];
-    let statement = Statement { sql, params, returns: false, insert_id: None, named: None };
+    let statement = Statement { sql, params, returns: false, named: None };
     Entry { statements: vec![statement], kind: Kind::Change, moment: 1_700_000_000_000_000 }
 }
 
@@ -178,11 +178,9 @@ async fn a_person_reads_statements_and_parameters_in_the_file() {
         sql: "UPDATE t SET a = $1, b = 'it''s'".to_owned(),
         params: vec![Value::Integer(7), Value::Decimal("1.50".to_owned()), Value::Blob(vec![0, 255])],
         returns: true,
-        insert_id: Some(12),
-        named: None,
+        named: Some(12),
     };
-    let two =
-        Statement { sql: "DELETE FROM u".to_owned(), params: vec![], returns: false, insert_id: None, named: None };
+    let two = Statement { sql: "DELETE FROM u".to_owned(), params: vec![], returns: false, named: None };
     let entry = Entry { statements: vec![one, two], kind: Kind::Schema, moment: 1_700_000_000_123_456 };
     log.append(entry, &[]).await.unwrap();
     let connection = rusqlite::Connection::open(&path).unwrap();
