@@ -85,7 +85,7 @@ impl Service {
         let (most, dialect) = (self.spec.limits.answer_bytes, dialect(&self.spec.backend));
         match (answer, format) {
             (Answer::Rows(rows), Format::Lines) => {
-                let position = rows.report.read().position;
+                let position = rows.report.position();
                 let pieces = lines::start(rows, dialect, self.spec.name.clone(), outcome);
                 at(response(NDJSON, Body::Coming(pieces)), position)
             }
@@ -93,8 +93,9 @@ impl Service {
                 let report = Arc::clone(&rows.report);
                 match document::rows(rows, dialect, most, outcome.began()).await {
                     Ok(text) => {
-                        outcome.done(&report.read());
-                        at(response(JSON, Body::Whole(text)), report.read().position)
+                        let summary = report.read();
+                        outcome.done(&summary);
+                        at(response(JSON, Body::Whole(text)), summary.position)
                     }
                     Err(error) => {
                         outcome.saw(&report.read());

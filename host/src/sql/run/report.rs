@@ -123,6 +123,11 @@ impl Report {
         self.change(|summary| summary.clone())
     }
 
+    /// Up to where in the log everything is seen, as [`Summary::position`] has it; known before the first row.
+    pub fn position(&self) -> Option<Position> {
+        self.change(|summary| summary.position)
+    }
+
     /// Adds to the time of a step.
     pub(super) fn took(&self, step: Step, time: Duration) {
         self.change(|summary| match summary.steps.iter_mut().find(|(known, _)| *known == step) {
