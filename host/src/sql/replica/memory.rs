@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::determine::{Counter, Table};
-use crate::sql::value::Value;
+use super::determine::Table;
 
 /// So many tables are kept; far more than a database has that is written to.
 const MOST_TABLES: usize = 4096;
@@ -84,36 +83,6 @@ impl Memory {
     }
 }
 
-/// The counters that an entry in the making moves.
-#[derive(Debug, Default)]
-pub(super) struct Ids(BTreeMap<String, i64>);
-
-impl Ids {
-    /// The next number of a counter, where it is known: here, or from before.
-    pub(super) fn next(&self, counter: &Counter, memory: &Memory) -> Option<i64> {
-        self.0.get(&counter.name).copied().or_else(|| memory.counter(&counter.name))
-    }
-
-    /// From now on the next number is this, or a greater one.
-    pub(super) fn raise(&mut self, counter: &Counter, next: i64) {
-        let known = self.0.entry(counter.name.clone()).or_insert(next);
-        *known = (*known).max(next);
-    }
-
-    pub(super) fn into_list(self) -> Vec<(String, i64)> {
-        self.0.into_iter().collect()
-    }
-}
-
-/// The number that a counter's first question was answered with.
-pub(super) fn number(value: &Value) -> Option<i64> {
-    match value {
-        Value::Integer(number) => Some(*number),
-        Value::Decimal(digits) | Value::Text(digits) => digits.parse().ok(),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,13 +97,6 @@ mod tests {
         assert_eq!((memory.counter("t"), memory.counter("u")), (None, None), "a node is asked first");
         assert_eq!((memory.begin("t", 4), memory.begin("u", 1)), (5, 2));
         assert_eq!((memory.counter("t"), memory.counter("u")), (Some(5), Some(2)));
-        let counter = |name: &str| Counter { name: name.into(), start: String::new() };
-        let mut ids = Ids::default();
-        assert_eq!(ids.next(&counter("t"), &memory), Some(5));
-        ids.raise(&counter("t"), 9);
-        ids.raise(&counter("t"), 7);
-        assert_eq!(ids.next(&counter("t"), &memory), Some(9));
-        assert_eq!(ids.into_list(), [("t".to_owned(), 9)]);
     }
 
     #[test]

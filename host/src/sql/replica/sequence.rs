@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::determine::{
-    self, Class, Counter, Determined, Draft, Moment, RowsPlan, Table, Tables, class, determine, facts, names,
+    self, Class, Counter, Determined, Draft, Ids, Moment, RowsPlan, Table, Tables, class, determine, facts, names,
 };
 use super::log::{Entry, Kind, Position, Statement};
-use super::memory::{Ids, Memory, number};
+use super::memory::Memory;
 use super::repair::Repairs;
 use super::replicas::{Freshness, NoReader, Reader, Replicas, Status};
 use super::source::{Around, Found, Question};
@@ -282,27 +282,22 @@ impl Sequencer {
         ids: &mut Ids,
         around: Around<'_>,
     ) -> Result<Statement, Error> {
-        let mut first = Vec::with_capacity(draft.needs().len());
-        for need in draft.needs() {
-            let next = self.next(turn, &need.counter, ids, around).await?;
-            let behind = i64::try_from(need.count).ok().and_then(|count| next.checked_add(count));
-            ids.raise(&need.counter, behind.ok_or_else(exhausted)?);
-            first.push(next);
+        for counter in draft.counters() {
+            if !ids.knows(counter) {
+                ids.begin(counter, self.next(turn, counter, around).await?);
+            }
         }
-        for raise in draft.raises() {
-            let next = self.next(turn, &raise.counter, ids, around).await?;
-            ids.raise(&raise.counter, next.max(raise.given.saturating_add(1)));
-        }
-        draft.statement(&first).ok_or_else(|| exhausted().into())
+        let exhausted = || Refusal::new("a number for a new row", "the counter has none left");
+        ids.take(draft).ok_or_else(|| exhausted().into())
     }
 
     /// The next number of a counter: at its first use, and when tables have changed, a node is asked.
-    async fn next(&self, turn: &Turn<'_>, counter: &Counter, ids: &Ids, around: Around<'_>) -> Result<i64, Error> {
-        if let Some(next) = ids.next(counter, &self.memory()) {
+    async fn next(&self, turn: &Turn<'_>, counter: &Counter, around: Around<'_>) -> Result<i64, Error> {
+        if let Some(next) = self.memory().counter(&counter.name) {
             return Ok(next);
         }
         let (_, rows) = self.asked(turn, (&counter.start, &[]), around).await?;
-        let next = rows.first().and_then(|row| row.first()).and_then(number);
+        let next = Counter::begun(&rows);
         let unknown = || Error::Internal(format!("where the numbers of {} begin is not known", counter.name));
         Ok(self.memory().begin(&counter.name, next.ok_or_else(unknown)?))
     }
@@ -345,10 +340,6 @@ impl Sequencer {
             }
         }
     }
-}
-
-fn exhausted() -> Refusal {
-    Refusal::new("a number for a new row", "the counter has none left")
 }
 
 /// Whether a statement whose rows were not there would have answered some.

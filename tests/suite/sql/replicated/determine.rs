@@ -1,7 +1,6 @@
 //! What writes are logged as, on real servers: done on two databases, one after the other, it leaves equal rows, although the
 //! second has its rows in another order, its counters elsewhere, and is asked more than a second later.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,9 @@ use leverframe::sql::backend::postgres::Postgres as PostgresBackend;
 use leverframe::sql::backend::{Backend, Bound, Fault, Session, Step};
 use leverframe::sql::dialect::Dialect;
 use leverframe::sql::parse::parse;
-use leverframe::sql::replica::determine::{Counter, Determined, Draft, Moment, Tables, determine, facts, names, table};
+use leverframe::sql::replica::determine::{
+    Counter, Determined, Draft, Ids, Moment, Tables, determine, facts, names, table,
+};
 use leverframe::sql::replica::log::Statement;
 use leverframe::sql::value::{Column, Row, Value};
 use mysql_async::prelude::Queryable as _;
@@ -36,7 +37,7 @@ struct Two {
     dialect: Dialect,
     nodes: [Arc<dyn Backend>; 2],
     address: Address,
-    counters: BTreeMap<String, i64>,
+    ids: Ids,
     dice: u64,
     /// What the first has done and the second has yet to do, and what came of it.
     done: Vec<Done>,
@@ -46,7 +47,7 @@ impl Two {
     fn new(dialect: Dialect, address: &str, backend: impl Fn(&str) -> Arc<dyn Backend>) -> Self {
         let nodes = ["one", "two"].map(backend);
         let address = Address::parse(address).expect("an address");
-        Self { dialect, nodes, address, counters: BTreeMap::new(), dice: 1, done: Vec::new() }
+        Self { dialect, nodes, address, ids: Ids::default(), dice: 1, done: Vec::new() }
     }
 
     async fn session(&self, node: usize) -> Box<dyn Session> {
@@ -95,18 +96,16 @@ impl Two {
         }
     }
 
-    async fn next(&mut self, counter: &Counter) -> i64 {
-        if let Some(next) = self.counters.get(&counter.name) {
-            return *next;
+    /// A statement with its numbers; of a counter that is new the first is asked where it begins.
+    async fn numbered(&mut self, draft: &Draft) -> Statement {
+        for counter in draft.counters() {
+            if !self.ids.knows(counter) {
+                let (_, rows) = self.asked(0, &counter.start, &[]).await;
+                let next = Counter::begun(&rows).unwrap_or_else(|| panic!("{}: {rows:?}", counter.start));
+                self.ids.begin(counter, next);
+            }
         }
-        let (_, rows) = self.asked(0, &counter.start, &[]).await;
-        let next = match &rows[0][0] {
-            Value::Integer(next) => *next,
-            Value::Decimal(next) => next.parse().expect("a number"),
-            other => panic!("{}: {other:?}", counter.start),
-        };
-        self.counters.insert(counter.name.clone(), next);
-        next
+        self.ids.take(draft).expect("numbers")
     }
 
     async fn statements(
@@ -116,17 +115,7 @@ impl Two {
     ) -> Result<(Vec<Statement>, Vec<Option<usize>>), String> {
         let (mut statements, mut named) = (Vec::new(), Vec::new());
         for draft in self.drafts(sql, params).await? {
-            let mut first = Vec::new();
-            for need in draft.needs() {
-                let next = self.next(&need.counter).await;
-                self.counters.insert(need.counter.name.clone(), next + need.count as i64);
-                first.push(next);
-            }
-            for raise in draft.raises() {
-                let next = self.next(&raise.counter).await;
-                self.counters.insert(raise.counter.name.clone(), next.max(raise.given + 1));
-            }
-            statements.push(draft.statement(&first).expect("numbers"));
+            statements.push(self.numbered(&draft).await);
             named.push(draft.named());
         }
         Ok((statements, named))

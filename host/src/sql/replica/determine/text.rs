@@ -64,6 +64,11 @@ impl Draft {
         &self.raises
     }
 
+    /// Whose numbers these are.
+    pub fn counters(&self) -> impl Iterator<Item = &Counter> {
+        self.needs.iter().map(|need| &need.counter).chain(self.raises.iter().map(|raise| &raise.counter))
+    }
+
     /// How many rows it names by their keys, where it does and the server counts them: as many must be touched.
     pub fn named(&self) -> Option<usize> {
         self.named

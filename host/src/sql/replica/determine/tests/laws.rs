@@ -1,13 +1,13 @@
 //! What is logged, done on two databases, leaves equal rows: although one of them reads rows in the other direction, has them in
 //! another order, and is asked later.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use rusqlite::Connection;
 
+use super::super::{Counter, Ids};
 use super::sqlite::{opened, rows, tables_of};
 use super::*;
+use crate::sql::replica::log::Statement;
 use crate::sql::value::Column;
 
 /// Statements with `{}` for small numbers.
@@ -58,7 +58,7 @@ const TEMPLATES: &[&str] = &[
 struct Pair {
     one: Connection,
     other: Connection,
-    counters: BTreeMap<String, i64>,
+    ids: Ids,
     seed: u64,
 }
 
@@ -77,7 +77,7 @@ impl Pair {
             .collect();
         one.execute_batch(&seeds.concat()).unwrap();
         other.execute_batch(&seeds.iter().rev().cloned().collect::<String>()).unwrap();
-        Self { one, other, counters: BTreeMap::new(), seed: 1 }
+        Self { one, other, ids: Ids::default(), seed: 1 }
     }
 
     /// Determines a statement and does on both what it is logged as; what came of it, or why it was refused.
@@ -96,7 +96,7 @@ impl Pair {
                 plan.statements(&columns, found, &mut dice).map_err(|refusal| refusal.to_string())?
             }
         };
-        let statements: Vec<_> = drafts.iter().map(|draft| draft.statement(&self.first(draft)).unwrap()).collect();
+        let statements: Vec<_> = drafts.iter().map(|draft| self.numbered(draft)).collect();
         let outcomes = [&self.one, &self.other].map(|node| {
             node.execute_batch("BEGIN").unwrap();
             let done: Result<Vec<(usize, u64)>, String> = statements
@@ -113,28 +113,14 @@ impl Pair {
         Ok(())
     }
 
-    fn first(&mut self, draft: &Draft) -> Vec<i64> {
-        let (one, counters) = (&self.one, &mut self.counters);
-        let mut next = |counter: &super::super::Counter| -> i64 {
-            *counters.entry(counter.name.clone()).or_insert_with(|| {
-                match &rows(one, &counter.start, &[]).unwrap()[0][0] {
-                    Value::Integer(next) => *next,
-                    other => panic!("{other:?}"),
-                }
-            })
-        };
-        let first: Vec<i64> = draft.needs().iter().map(|need| next(&need.counter)).collect();
-        draft.raises().iter().for_each(|raise| {
-            next(&raise.counter);
-        });
-        for (need, first) in draft.needs().iter().zip(&first) {
-            counters.insert(need.counter.name.clone(), first + need.count as i64);
+    fn numbered(&mut self, draft: &Draft) -> Statement {
+        for counter in draft.counters() {
+            if !self.ids.knows(counter) {
+                let answer = rows(&self.one, &counter.start, &[]).unwrap();
+                self.ids.begin(counter, Counter::begun(&answer).unwrap());
+            }
         }
-        for raise in draft.raises() {
-            let next = counters.get_mut(&raise.counter.name).unwrap();
-            *next = (*next).max(raise.given.saturating_add(1));
-        }
-        first
+        self.ids.take(draft).unwrap()
     }
 
     fn hold_equal(&self) {
