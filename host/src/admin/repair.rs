@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use super::asked::Asked;
 use super::problem::Problem;
 use super::server::Shared;
-use crate::sql::replica::{Check, Difference, Digest, NoRebuild, NoTrust, Sequencer, Stage, TableReport, VerifyReport};
+use crate::sql::replica::{
+    Check, Difference, Digest, NoRebuild, NoTrust, Running, Sequencer, Stage, TableReport, VerifyReport,
+};
 
 /// Where it is seen how far things are.
 const SEEN: &str = "/api/sql";
@@ -60,7 +62,7 @@ pub(super) async fn trust(
 /// Who writes to an entry's nodes.
 fn sequencer(shared: &Shared, name: &str) -> Result<Arc<Sequencer>, Problem> {
     let served = shared.served();
-    let Some((_, found)) = served.sql.iter().find(|(entry, _)| entry.as_str() == name) else {
+    let Some(found) = served.sql.get(name) else {
         let all: Vec<&str> = served.sql.keys().map(|entry| entry.as_str()).collect();
         return Err(Problem::not_found(format!("no SQL entry is named `{name}`; there are: {}", all.join(", "))));
     };
@@ -82,7 +84,7 @@ fn begun(body: Value) -> Response {
 /// A comparison, as `GET /api/sql` shows it.
 pub(super) fn check(check: &Check) -> Value {
     match check {
-        Check::Running { position, done, tables, table, rows } => json!({
+        Check::Running(Running { position, done, tables, table, rows }) => json!({
             "state": "running",
             "position": position.map(|position| position.0),
             "done": done,

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
 
 use super::log::{Identity, Position};
 use crate::sql::backend::http::wire::KEYS;
@@ -286,12 +286,7 @@ const COLUMNS: [&str; 6] = ["entry", "log", "epoch", "position", "affected", "pe
 
 /// All rows of a small answer.
 pub(super) async fn rows(session: &mut dyn Session, bound: Bound<'_>) -> Result<Vec<Row>, Fault> {
-    let mut answer = session.query(bound).await?;
-    let mut all = Vec::new();
-    while let Some(batch) = answer.batches.next().await {
-        all.extend(batch?);
-    }
-    Ok(all)
+    session.query(bound).await?.batches.try_concat().await
 }
 
 /// As the servers keep numbers: none of these ever comes near the bound.

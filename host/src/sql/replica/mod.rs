@@ -65,4 +65,4 @@ pub use state::{Filling, State};
 pub use tally::Rows;
 pub use trust::NoTrust;
 pub use turn::{Acknowledged, Submitted, Turn, WriteError};
-pub use verify::{Check, Difference, Digest, Report as VerifyReport, TableReport};
+pub use verify::{Check, Difference, Digest, Report as VerifyReport, Running, TableReport};

@@ -14,7 +14,7 @@ use super::rebuild::NoRebuild;
 use super::replicas::{Node, Replicas};
 use super::sequence::Sequencer;
 use super::state::State;
-use super::verify::{Check, Verifier};
+use super::verify::{Check, Running, Verifier};
 use crate::model::EndpointName;
 use crate::sql::backend::{Fault, FaultKind};
 
@@ -113,10 +113,10 @@ impl Sequencer {
         }
         {
             let mut check = self.repairs.check.lock().unwrap_or_else(PoisonError::into_inner);
-            if matches!(*check, Some(Check::Running { .. })) {
+            if matches!(*check, Some(Check::Running(_))) {
                 return Err(NoVerify::UnderWay);
             }
-            *check = Some(Check::begun());
+            *check = Some(Check::Running(Running::default()));
         }
         let verifier = Verifier { dialect: self.replicas().marks().dialect(), check: Arc::clone(&self.repairs.check) };
         let task = tokio::spawn(verifier.run(Arc::downgrade(self), self.repairs.changes.subscribe()));

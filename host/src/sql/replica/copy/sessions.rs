@@ -3,14 +3,11 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use tokio::time::timeout;
-
 use super::Route;
 use crate::sql::backend::{Bound, Fault, FaultKind, Session, Step};
 use crate::sql::dialect::Dialect;
 use crate::sql::replica::mark::rows;
-use crate::sql::replica::patience::{bounded, due};
+use crate::sql::replica::patience::{Scan, bounded, due};
 use crate::sql::replica::rebuild::Rebuild;
 use crate::sql::value::{Row, Value};
 
@@ -18,9 +15,7 @@ use crate::sql::value::{Row, Value};
 const STEP: Duration = Duration::from_secs(600);
 /// How long the destination keeps what was begun while nothing is asked of it. Should this process end, so long it is held up.
 const KEPT: Duration = Duration::from_secs(60);
-/// How long reading one table may take.
-const SCAN: Duration = Duration::from_secs(6 * 3600);
-/// How long the next rows of it may be waited for.
+/// How long the next rows of a table may be waited for.
 const STALL: Duration = Duration::from_secs(60);
 /// Values, and bytes, that are inserted together: far below what a statement may have.
 const MOST_VALUES: usize = 2_000;
@@ -179,18 +174,15 @@ impl Copying<'_> {
         let sql = format!("SELECT {list} FROM {table}");
         let Self { from: End(from, from_name), to } = self;
         let read = |fault: Fault| format!("{from_name}: {fault}");
-        let asked = timeout(STALL, from.query(Bound { sql: &sql, params: &[], due: due(SCAN) })).await;
-        let mut answer = asked.map_err(|_| read(Fault::late()))?.map_err(read)?;
+        let mut scan = Scan::begin(*from, &sql, STALL).await.map_err(read)?;
         let mut ahead = Ahead {
             into: format!("INSERT INTO {table} ({list}) VALUES "),
             width: names.len(),
             values: Vec::new(),
             bytes: 0,
         };
-        loop {
-            let batch = timeout(STALL, answer.batches.next()).await.map_err(|_| read(Fault::late()))?;
-            let Some(batch) = batch else { break };
-            for row in batch.map_err(read)? {
+        while let Some(batch) = scan.next().await.map_err(read)? {
+            for row in batch {
                 ahead.push(row);
                 if ahead.is_full() {
                     ahead.flush(to, rebuild).await?;

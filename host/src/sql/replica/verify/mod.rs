@@ -13,5 +13,5 @@ mod snapshot;
 mod tests;
 
 pub use digest::Digest;
-pub use report::{Check, Difference, Report, TableReport};
+pub use report::{Check, Difference, Report, Running, TableReport};
 pub(super) use run::Verifier;

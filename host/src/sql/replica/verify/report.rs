@@ -9,18 +9,7 @@ use crate::sql::replica::log::Position;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Check {
     /// It goes on.
-    Running {
-        /// Where all nodes stood; none as long as that is not so.
-        position: Option<Position>,
-        /// Tables that were compared.
-        done: usize,
-        /// Tables that there are.
-        tables: usize,
-        /// The table that is read.
-        table: Option<String>,
-        /// Rows that were read, of all nodes.
-        rows: u64,
-    },
+    Running(Running),
     /// It is over.
     Done(Report),
     /// It could not be done.
@@ -30,11 +19,19 @@ pub enum Check {
     },
 }
 
-impl Check {
-    /// One that has just begun.
-    pub(in crate::sql::replica) fn begun() -> Self {
-        Self::Running { position: None, done: 0, tables: 0, table: None, rows: 0 }
-    }
+/// How far a comparison is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Running {
+    /// Where all nodes stood; none as long as that is not so.
+    pub position: Option<Position>,
+    /// Tables that were compared.
+    pub done: usize,
+    /// Tables that there are.
+    pub tables: usize,
+    /// The table that is read.
+    pub table: Option<String>,
+    /// Rows that were read, of all nodes.
+    pub rows: u64,
 }
 
 /// What was found.

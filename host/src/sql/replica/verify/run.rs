@@ -4,24 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
 use futures_util::future::{join_all, try_join_all};
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 use super::compare::{Range, compare};
 use super::digest::{Digest, Summed, Summing};
-use super::report::{Check, Difference, Report, TableReport};
+use super::report::{Check, Difference, Report, Running, TableReport};
 use super::snapshot::{Seen, Still};
-use crate::sql::backend::{Bound, Fault};
+use crate::sql::backend::Fault;
 use crate::sql::dialect::Dialect;
 use crate::sql::replica::contents::{Held, contents};
-use crate::sql::replica::patience::due;
+use crate::sql::replica::patience::{Scan, due};
 use crate::sql::replica::sequence::Sequencer;
 
-/// How long reading one table may take.
-const SCAN: Duration = Duration::from_secs(6 * 3600);
-/// How long the next rows of it may be waited for; before the first it may have to be sorted.
+/// How long the next rows of a table may be waited for; before the first it may have to be sorted.
 const STALL: Duration = Duration::from_secs(600);
 /// So many differences of a table are listed.
 const MOST_SHOWN: usize = 100;
@@ -65,25 +61,13 @@ impl Verifier {
         let listing = nodes.iter_mut().map(|node| self.contents(node));
         let held_by = try_join_all(listing).await?;
         let names: BTreeSet<&String> = held_by.iter().flat_map(BTreeMap::keys).collect();
-        self.progress(|check| {
-            if let Check::Running { position, tables, .. } = check {
-                (*position, *tables) = (Some(at), names.len());
-            }
-        });
+        self.progress(|running| (running.position, running.tables) = (Some(at), names.len()));
         let mut tables = Vec::with_capacity(names.len());
         for name in names {
-            self.progress(|check| {
-                if let Check::Running { table, .. } = check {
-                    *table = Some(name.clone());
-                }
-            });
+            self.progress(|running| running.table = Some(name.clone()));
             let held: Vec<Option<&Held>> = held_by.iter().map(|tables| tables.get(name)).collect();
             tables.push(self.table(name, &mut nodes, &held).await?);
-            self.progress(|check| {
-                if let Check::Running { done, .. } = check {
-                    *done += 1;
-                }
-            });
+            self.progress(|running| running.done += 1);
         }
         let nodes = nodes.into_iter().map(|node| node.name).collect();
         Ok(Report { position: at, nodes, left_out, tables, held, took: began.elapsed() })
@@ -126,24 +110,18 @@ impl Verifier {
     /// Sums up a table of a node.
     async fn read(&self, node: &mut Seen, held: &Held) -> Result<Summed, Fault> {
         let sql = held.query(self.dialect);
-        let asked = node.session.query(Bound { sql: &sql, params: &[], due: due(SCAN) });
-        let mut answer = timeout(STALL, asked).await.map_err(|_| Fault::late())??;
+        let mut scan = Scan::begin(node.session.as_mut(), &sql, STALL).await?;
         let mut summing = Summing::new(held.key.clone());
-        while let Some(batch) = timeout(STALL, answer.batches.next()).await.map_err(|_| Fault::late())? {
-            let batch = batch?;
+        while let Some(batch) = scan.next().await? {
             batch.iter().for_each(|row| summing.push(row));
-            self.progress(|check| {
-                if let Check::Running { rows, .. } = check {
-                    *rows += u64::try_from(batch.len()).unwrap_or_default();
-                }
-            });
+            self.progress(|running| running.rows += u64::try_from(batch.len()).unwrap_or_default());
         }
         Ok(summing.finish())
     }
 
-    fn progress(&self, change: impl FnOnce(&mut Check)) {
-        if let Some(check) = self.check.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            change(check);
+    fn progress(&self, change: impl FnOnce(&mut Running)) {
+        if let Some(Check::Running(running)) = self.check.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            change(running);
         }
     }
 }
