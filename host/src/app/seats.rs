@@ -9,10 +9,10 @@ use futures_util::FutureExt;
 
 use super::checking;
 use super::lease::TermLease;
-use crate::config::{AcknowledgeSpec, BackendSpec, Cluster, ReplicatedSpec, SqlEntry, TopologySpec};
+use crate::config::{BackendSpec, Cluster, ReplicatedSpec, SqlEntry, TopologySpec};
 use crate::model::{Address, ClusterName, EndpointName, Events, SqlName};
 use crate::sql::replica::log::{FileLease, Lease};
-use crate::sql::replica::{Acknowledgement, Copier, Functions, Seat, SeatPlan, Timing};
+use crate::sql::replica::{Functions, Seat, SeatPlan, Timing};
 
 /// Connections to a node beside those of clients: one applies the log, one fills another node from it, one compares it with the
 /// others, one may still be closing.
@@ -65,15 +65,11 @@ impl Place {
             cluster: self.cluster.clone(),
             nodes: self.nodes.clone(),
             backend: checking::backend(&self.backend, CONNECTIONS, self.connect),
-            copier: Copier::of(&self.backend),
+            kind: self.backend.clone(),
             log: self.spec.log.clone(),
             lease: self.lease(),
             log_bytes: self.spec.log_bytes,
-            acknowledgement: match self.spec.acknowledge {
-                AcknowledgeSpec::AllUp => Acknowledgement::AllUp,
-                AcknowledgeSpec::Majority => Acknowledgement::Majority,
-                AcknowledgeSpec::One => Acknowledgement::One,
-            },
+            acknowledgement: self.spec.acknowledge,
             timing: Timing {
                 connect: self.connect,
                 apply: self.spec.apply_timeout,

@@ -50,7 +50,7 @@ pub use sources::{
     RedisSource, Scaling, SourceSpec,
 };
 pub use sql::{
-    AcknowledgeSpec, BackendSpec, CollationSpec, DatabaseSpec, HoldingSpec, KeySpec, KeyValue, LeaseSpec,
+    Acknowledgement, BackendSpec, CollationSpec, DatabaseSpec, HoldingSpec, KeySpec, KeyValue, LeaseSpec,
     PartitionSpec, PartitionedSpec, PlacementSpec, RangeError, RangeSpec, ReplicatedSpec, Secret, SplitSpec, SqlEntry,
     SqlLimits, TableSpec, TopologySpec,
 };

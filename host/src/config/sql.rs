@@ -107,7 +107,7 @@ impl TopologySpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicatedSpec {
     /// When a client is told that its write was done.
-    pub acknowledge: AcknowledgeSpec,
+    pub acknowledge: Acknowledgement,
     /// The file of the log.
     pub log: PathBuf,
     /// Where it is decided which proxy writes to it; none for the lock of a file beside it.
@@ -144,7 +144,7 @@ impl fmt::Debug for LeaseSpec {
 
 /// When a client is told that its write was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AcknowledgeSpec {
+pub enum Acknowledgement {
     /// When all nodes that are up have applied it.
     AllUp,
     /// When more than half of all nodes have.
@@ -153,7 +153,7 @@ pub enum AcknowledgeSpec {
     One,
 }
 
-impl AcknowledgeSpec {
+impl Acknowledgement {
     /// As it is written in the file.
     pub fn as_str(self) -> &'static str {
         match self {

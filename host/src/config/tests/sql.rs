@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::super::{
-    AcknowledgeSpec, BackendSpec, CheckKind, CollationSpec, Config, DatabaseSpec, HoldingSpec, KeySpec, KeyValue,
+    Acknowledgement, BackendSpec, CheckKind, CollationSpec, Config, DatabaseSpec, HoldingSpec, KeySpec, KeyValue,
     LeaseSpec, Overrides, PartitionSpec, PlacementSpec, RangeSpec, ReplicatedSpec, RouteTarget, Secret, SplitSpec,
     SqlEntry, SqlLimits, TopologySpec, parse,
 };
@@ -525,7 +525,7 @@ fn a_replicated_database_has_a_log_below_the_state_and_waits_for_all_that_are_up
     let spec = replicated("");
     assert!(spec.log.ends_with("state/sql/shop.log"), "{spec:?}");
     let said = ReplicatedSpec {
-        acknowledge: AcknowledgeSpec::AllUp,
+        acknowledge: Acknowledgement::AllUp,
         log: spec.log.clone(),
         lease: None,
         log_bytes: 1 << 30,
@@ -540,7 +540,7 @@ fn a_replicated_database_has_a_log_below_the_state_and_waits_for_all_that_are_up
     let spec = replicated(lines);
     assert!(spec.log.ends_with("logs/a"), "{spec:?}");
     let said = ReplicatedSpec {
-        acknowledge: AcknowledgeSpec::Majority,
+        acknowledge: Acknowledgement::Majority,
         log: spec.log.clone(),
         lease: Some(LeaseSpec {
             url: "redis://:secret@r:6379".into(),

@@ -5,18 +5,7 @@
 //! that are up say it. Where nodes disagree most of them win, and a success wins a tie; who differs is named.
 
 use super::log::Outcome;
-
-/// When a client is told that its write was done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Acknowledgement {
-    /// When all nodes that are up have applied it.
-    #[default]
-    AllUp,
-    /// When more than half of all nodes have applied it.
-    Majority,
-    /// When one node has applied it.
-    One,
-}
+pub use crate::config::Acknowledgement;
 
 impl Acknowledgement {
     /// How many of so many nodes must have applied a write, at least.

@@ -50,7 +50,6 @@ mod tests;
 
 pub use ack::{Acknowledgement, Answer};
 pub use apply::Timing;
-pub use copy::Copier;
 pub use journal::{Durable, Journal, Notes};
 pub use rebuild::{NoRebuild, Rebuild};
 pub use repair::NoVerify;

@@ -83,13 +83,13 @@ impl Sequencer {
             backend: Arc::clone(&replicas.backend),
             marks: replicas.marks().clone(),
         };
-        let (copier, within) = (replicas.copier.clone(), replicas.timing.connect);
+        let (kind, within) = (replicas.kind.clone(), replicas.timing.connect);
         let task = tokio::spawn(async move {
             let mut rebuild = rebuild;
             let filled = async {
                 rebuild.clear().await?;
                 route.begin(within).await.map_err(|fault| fault.message)?;
-                copy(&copier, &route, &mut rebuild).await?;
+                copy(&kind, &route, &mut rebuild).await?;
                 route.end(within).await
             };
             match filled.await {

@@ -11,7 +11,6 @@ use tokio::time::{Instant as Clock, timeout_at};
 use super::ack::Acknowledgement;
 use super::apply::{Applier, Timing};
 use super::board::Board;
-use super::copy::Copier;
 use super::journal::{Journal, Notes};
 use super::keeper::{Keeper, kept};
 use super::kept::Kept;
@@ -23,6 +22,7 @@ use super::slot::Slot;
 use super::state::{Standing, State};
 use super::trouble::Trouble;
 use super::turn::{Acknowledged, Turn, WriteError};
+use crate::config::BackendSpec;
 use crate::model::{Address, ClusterName, EndpointId, EndpointName, Events, SqlName};
 use crate::sql::backend::Backend;
 
@@ -47,8 +47,8 @@ pub struct Setup {
     pub nodes: Vec<Node>,
     /// Opens sessions with them.
     pub backend: Arc<dyn Backend>,
-    /// How the data of one is copied.
-    pub copier: Copier,
+    /// What they are, which says how the data of one is copied.
+    pub kind: BackendSpec,
     /// The log.
     pub journal: Arc<dyn Journal>,
     /// When a client is told that its write was done.
@@ -136,7 +136,7 @@ pub struct Replicas {
     pub(super) nodes: Vec<Node>,
     pub(super) marks: Marks,
     pub(super) backend: Arc<dyn Backend>,
-    pub(super) copier: Copier,
+    pub(super) kind: BackendSpec,
     pub(super) timing: Timing,
     sequencer: Mutex<()>,
     /// Entries that have a place in the log, but may not be durable yet.
@@ -156,7 +156,7 @@ impl Replicas {
     /// # Errors
     /// Where the log cannot be read or written.
     pub async fn start(setup: Setup) -> Result<Self, LogError> {
-        let Setup { name, cluster, nodes, backend, copier, journal, acknowledgement, most_bytes, timing, events, seed } =
+        let Setup { name, cluster, nodes, backend, kind, journal, acknowledgement, most_bytes, timing, events, seed } =
             setup;
         let slots = slots(&nodes, journal.as_ref()).await?;
         let last = journal.durable();
@@ -182,7 +182,7 @@ impl Replicas {
             tasks.push(tokio::spawn(applier.run()).abort_handle());
         }
         let (under_way, _) = watch::channel(0);
-        Ok(Self { shared, nodes, marks, backend, copier, timing, sequencer: Mutex::new(()), under_way, tasks })
+        Ok(Self { shared, nodes, marks, backend, kind, timing, sequencer: Mutex::new(()), under_way, tasks })
     }
 
     /// Reads and moves the watermarks of the nodes.

@@ -14,7 +14,6 @@ use tokio::time::{Instant as Clock, timeout_at};
 
 use super::ack::Acknowledgement;
 use super::apply::Timing;
-use super::copy::Copier;
 use super::journal::Journal;
 use super::log::{Claim, Hold, Known, Lease, Log, look};
 use super::memory::Memory;
@@ -22,6 +21,7 @@ use super::replicas::{Freshness, Node, Reader, Replicas, Setup};
 use super::sequence::{Functions, Sequencer};
 use super::stage::Stage;
 use super::standby::Standby;
+use crate::config::BackendSpec;
 use crate::model::{Address, ClusterName, EndpointId, EndpointName, Events, SqlName};
 use crate::sql::backend::Backend;
 use crate::sql::error::Error;
@@ -48,8 +48,8 @@ pub struct Plan {
     pub nodes: Vec<(EndpointName, Address)>,
     /// Opens sessions for what applies the log, beside those of clients.
     pub backend: Arc<dyn Backend>,
-    /// How the data of a node is copied.
-    pub copier: Copier,
+    /// What they are, which says how the data of one is copied.
+    pub kind: BackendSpec,
     /// The file of the log.
     pub log: PathBuf,
     /// Who has it may write to the log.
@@ -273,7 +273,7 @@ impl Sitter {
     }
 
     fn setup(&self, log: &Log) -> Setup {
-        let Plan { name, cluster, nodes, backend, copier, log_bytes, acknowledgement, timing, events, .. } =
+        let Plan { name, cluster, nodes, backend, kind, log_bytes, acknowledgement, timing, events, .. } =
             self.plan.clone();
         let node = |((name, address), nth): ((EndpointName, Address), u32)| Node { name, id: EndpointId(nth), address };
         Setup {
@@ -281,7 +281,7 @@ impl Sitter {
             cluster,
             nodes: nodes.into_iter().zip(0..).map(node).collect(),
             backend,
-            copier,
+            kind,
             journal: Arc::new(log.clone()) as Arc<dyn Journal>,
             acknowledgement,
             most_bytes: log_bytes,

@@ -9,7 +9,7 @@ use super::super::super::document::At;
 use super::super::super::file;
 use super::super::super::problems::{Origin, Problems, Reported};
 use super::super::super::settings::Cluster;
-use super::super::super::sql::{AcknowledgeSpec, LeaseSpec, ReplicatedSpec, SqlEntry, TopologySpec};
+use super::super::super::sql::{Acknowledgement, LeaseSpec, ReplicatedSpec, SqlEntry, TopologySpec};
 use super::super::sources::redis_url;
 use super::super::{Surroundings, one_of};
 use crate::model::SqlName;
@@ -31,9 +31,9 @@ pub(super) fn compile(
     around: Surroundings<'_>,
     problems: &mut Problems<'_>,
 ) -> Result<ReplicatedSpec, Reported> {
-    let ways = [AcknowledgeSpec::AllUp, AcknowledgeSpec::Majority, AcknowledgeSpec::One].map(|way| (way.as_str(), way));
+    let ways = [Acknowledgement::AllUp, Acknowledgement::Majority, Acknowledgement::One].map(|way| (way.as_str(), way));
     let acknowledge = match &file.acknowledge {
-        None => problems.spoiled(&at.key("acknowledge")).map_or(Ok(AcknowledgeSpec::AllUp), Err),
+        None => problems.spoiled(&at.key("acknowledge")).map_or(Ok(Acknowledgement::AllUp), Err),
         Some(text) => one_of(&ways, text, &at.key("acknowledge"), problems),
     };
     let log = log((name, file), &at.key("log"), around, problems);

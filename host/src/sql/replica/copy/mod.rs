@@ -10,31 +10,9 @@ use std::sync::Arc;
 
 use super::mark::Marks;
 use super::rebuild::Rebuild;
-use crate::config::{BackendSpec, DatabaseSpec};
+use crate::config::BackendSpec;
 use crate::model::Address;
 use crate::sql::backend::Backend;
-
-/// How the data of a node is copied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Copier {
-    /// By statements.
-    Sessions,
-    /// By `pg_dump` and `psql`.
-    Postgres(DatabaseSpec),
-    /// By `mariadb-dump` and `mariadb`.
-    MySql(DatabaseSpec),
-}
-
-impl Copier {
-    /// That of a kind of node.
-    pub fn of(backend: &BackendSpec) -> Self {
-        match backend {
-            BackendSpec::Sqlite | BackendSpec::Http => Self::Sessions,
-            BackendSpec::Postgres(database) => Self::Postgres(database.clone()),
-            BackendSpec::MySql(database) => Self::MySql(database.clone()),
-        }
-    }
-}
 
 /// From where to where.
 pub(super) struct Route {
@@ -44,11 +22,11 @@ pub(super) struct Route {
     pub(super) marks: Marks,
 }
 
-/// Replaces all that is at the one end by what is at the other.
-pub(super) async fn copy(copier: &Copier, route: &Route, rebuild: &mut Rebuild) -> Result<(), String> {
-    match copier {
-        Copier::Sessions => sessions::copy(route, rebuild).await,
-        Copier::Postgres(database) => servers::postgres(database, route, rebuild).await,
-        Copier::MySql(database) => servers::mysql(database, route, rebuild).await,
+/// Replaces all that is at the one end by what is at the other, in the way of this kind of node.
+pub(super) async fn copy(kind: &BackendSpec, route: &Route, rebuild: &mut Rebuild) -> Result<(), String> {
+    match kind {
+        BackendSpec::Sqlite | BackendSpec::Http => sessions::copy(route, rebuild).await,
+        BackendSpec::Postgres(database) => servers::postgres(database, route, rebuild).await,
+        BackendSpec::MySql(database) => servers::mysql(database, route, rebuild).await,
     }
 }

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::time::Instant as Clock;
 
 use super::super::log::{Entry, Kind, Position, Statement};
-use super::super::{Acknowledgement, Copier, Freshness, Journal, Node, Replicas, Setup, State, Timing, WriteError};
+use super::super::{Acknowledgement, Freshness, Journal, Node, Replicas, Setup, State, Timing, WriteError};
 use super::world::{FakeBackend, FakeJournal, World, address};
+use crate::config::BackendSpec;
 use crate::model::{Change, ClusterName, EndpointId, EndpointName, Events, ReplicaChange, SqlName};
 use crate::sql::value::Value;
 
@@ -119,7 +120,7 @@ impl Case {
                 cluster: ClusterName::new("nodes").unwrap(),
                 nodes: (0..self.world.nodes.len()).map(node).collect(),
                 backend: Arc::new(FakeBackend(Arc::clone(&self.world))),
-                copier: Copier::Sessions,
+                kind: BackendSpec::Sqlite,
                 journal: Arc::<FakeJournal>::clone(&journal),
                 acknowledgement: self.policy,
                 most_bytes: u64::MAX,

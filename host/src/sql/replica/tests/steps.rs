@@ -8,8 +8,9 @@ use tokio::time::Instant as Clock;
 use super::super::copy::Route;
 use super::super::log::{Entry, Kind, Outcome, Position, Statement};
 use super::super::trust::NoTrust;
-use super::super::{Acknowledgement, Copier, Freshness, NoRebuild, Node, Replicas, Setup, State, Timing, WriteError};
+use super::super::{Acknowledgement, Freshness, NoRebuild, Node, Replicas, Setup, State, Timing, WriteError};
 use super::world::{At, FakeBackend, FakeJournal, Mishap, World, address};
+use crate::config::BackendSpec;
 use crate::model::{Change, ClusterName, EndpointId, EndpointName, Events, ReplicaChange, SqlName};
 use crate::sql::backend::FaultKind;
 use crate::sql::value::Value;
@@ -53,7 +54,7 @@ impl Trial {
             cluster: ClusterName::new("nodes").unwrap(),
             nodes: (0..world.nodes.len()).map(node).collect(),
             backend: Arc::new(FakeBackend(Arc::clone(world))),
-            copier: Copier::Sessions,
+            kind: BackendSpec::Sqlite,
             journal: FakeJournal::open(world),
             acknowledgement,
             most_bytes,
