@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Child;
 
@@ -79,11 +79,6 @@ impl Pgpool {
     /// The number of the process that has started all others.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
-    }
-
-    /// Where it is.
-    pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// A connection through it.

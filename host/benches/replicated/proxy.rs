@@ -1,12 +1,11 @@
 //! A Leverframe before three servers, with the topology `replicated`; what is not said is as it is by default.
 
 use std::net::SocketAddr;
-use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::programs::Program;
+use crate::programs::{Program, leverframe};
 use crate::world::{Client, Postgres, fetch};
 
 /// A process of its own.
@@ -29,7 +28,7 @@ impl Proxy {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("leverframe.toml");
         std::fs::write(&file, config(&folder, servers)).expect("a file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_leverframe"));
+        let mut command = leverframe();
         command.args(["run", "--log-format", "json", "--config"]).arg(&file);
         let mut program = Program::start(&mut command);
         let address = program.says("where it listens", |output| told(output, "listening")).await;

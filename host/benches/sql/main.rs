@@ -12,6 +12,8 @@
     reason = "a bench speaks to whoever runs it, and one that cannot go on stops"
 )]
 
+#[path = "../replicated/cpu.rs"]
+mod cpu;
 mod figures;
 mod merge;
 mod point;

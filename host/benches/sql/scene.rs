@@ -1,6 +1,5 @@
 //! The servers, their rows, and the Leverframe before them: each a process of its own.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
@@ -9,7 +8,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_postgres::Client as Database;
 
-use crate::programs::Program;
+use crate::cpu;
+use crate::programs::{Program, leverframe};
 use crate::world::{Client, Postgres};
 
 const SHARDS: u32 = 3;
@@ -83,11 +83,7 @@ impl Scene {
 
     /// The proxy's CPU time so far.
     pub(crate) fn proxy_cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.proxy.id())).expect("the proxy runs");
-        let fields: Vec<&str> = stat.rsplit(')').next().expect("a name in brackets").split_whitespace().collect();
-        // utime and stime: fields 14 and 15 of the line, in ticks of 10 ms (proc(5); USER_HZ is 100 on Linux).
-        let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
-        Duration::from_millis(ticks * 10)
+        cpu::used(self.proxy.id())
     }
 
     /// Asks a peer and takes in the whole answer: how long it took, and how many rows there were.
@@ -200,7 +196,7 @@ ranges = {{ s0 = \"..{}\", s1 = \"{}..{}\", s2 = \"{}..\" }}
     );
     let file = folder.path().join("leverframe.toml");
     std::fs::write(&file, config).expect("a file");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leverframe"));
+    let mut command = leverframe();
     command.args(["run", "--log-format", "json", "--config"]).arg(&file);
     let mut proxy = Program::start(&mut command);
     let address = proxy.says("where it listens", |output| {
