@@ -33,9 +33,9 @@ fn of_an_entry_that_was_there_before_all_are_heard_who_come_to_it_and_not_only_w
 }
 
 /// A board of nodes that answer, and stand at these marks.
-fn standing(marks: &[u64], last: Position, now: Instant) -> Board {
+fn standing(policy: Acknowledgement, marks: &[u64], last: Position, now: Instant) -> Board {
     let slot = |(node, mark): (usize, &u64)| Slot::new(format!("n{node}"), Standing::new(Position(*mark)), false);
-    let mut board = Board::new(Acknowledgement::One, marks.iter().enumerate().map(slot).collect(), last);
+    let mut board = Board::new(policy, marks.iter().enumerate().map(slot).collect(), last);
     for (node, mark) in marks.iter().enumerate() {
         board.stand(node, |standing| standing.connected(Position(*mark), last, now));
     }
@@ -56,7 +56,7 @@ fn nobody_is_given_up_who_was_not_asked_or_while_no_node_that_is_up_has_more() {
     board.give_up_last("full");
     assert!(!board.is_in_service(0) && board.is_in_service(1));
     // The one that has all has died.
-    let mut board = standing(&[100, 50], last, now);
+    let mut board = standing(Acknowledgement::One, &[100, 50], last, now);
     board.stand(0, |standing| standing.failed("gone", now));
     board.give_up_last("full");
     assert!(board.is_in_service(1) && board.needless(false) == Position(50), "only the log has what it lacks");
@@ -65,7 +65,7 @@ fn nobody_is_given_up_who_was_not_asked_or_while_no_node_that_is_up_has_more() {
 #[test]
 fn what_is_kept_for_one_that_is_being_filled_is_given_up_when_it_is_too_much() {
     let (now, last) = (Instant::now(), Position(100));
-    let mut board = standing(&[100, 100], last, now);
+    let mut board = standing(Acknowledgement::One, &[100, 100], last, now);
     board.stand(1, |standing| standing.rebuilding(Filling::default()));
     board.slots[1].holds = Some(Position(40));
     assert_eq!(board.needless(false), Position(40));
@@ -76,7 +76,7 @@ fn what_is_kept_for_one_that_is_being_filled_is_given_up_when_it_is_too_much() {
 #[test]
 fn one_that_is_up_and_falls_far_behind_another_is_recovering() {
     let (now, last) = (Instant::now(), Position(0));
-    let mut board = standing(&[0, 0, 0], last, now);
+    let mut board = standing(Acknowledgement::One, &[0, 0, 0], last, now);
     for (node, mark) in [(0, 2_000), (1, 1_000), (2, 999)] {
         board.passed(node, Position(mark), now);
     }
@@ -89,12 +89,10 @@ fn one_that_is_up_and_falls_far_behind_another_is_recovering() {
 #[test]
 fn what_a_node_has_said_is_in_the_air_until_it_is_decided() {
     let (now, last) = (Instant::now(), Position(0));
-    let mut board = standing(&[0, 0], last, now);
+    let mut board = standing(Acknowledgement::AllUp, &[0, 0], last, now);
     let answer = |board: &mut Board, node| {
         board.answer(node, Position(1), (Answer::Applied { affected: Some(vec![1]) }, None), now);
     };
-    let slots = std::mem::take(&mut board.slots);
-    let mut board = Board::new(Acknowledgement::AllUp, slots, last);
     answer(&mut board, 0);
     assert!(!board.is_decided(Position(1)) && board.is_decided(Position(0)));
     answer(&mut board, 1);

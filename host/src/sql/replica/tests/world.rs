@@ -185,8 +185,6 @@ pub(super) struct World {
     /// The process ends after so many steps.
     pub(super) fuse: Mutex<Option<u32>>,
     pub(super) blown: Notify,
-    /// The steps that were made.
-    pub(super) steps: Mutex<u64>,
 }
 
 /// What the log keeps.
@@ -233,7 +231,6 @@ impl World {
             liar: Mutex::new(None),
             fuse: Mutex::new(None),
             blown: Notify::new(),
-            steps: Mutex::new(0),
         })
     }
 
@@ -243,7 +240,6 @@ impl World {
 
     /// A step of the process: others run, time passes, and the process may end here.
     pub(super) async fn step(&self) {
-        *self.steps.lock().unwrap() += 1;
         let is_over = match &mut *self.fuse.lock().unwrap() {
             Some(0) => true,
             Some(left) => {
