@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -103,6 +103,8 @@ pub(super) struct Load {
     writes: Mutex<Vec<Write>>,
     /// How often each answer was given, by its reason.
     reasons: Mutex<BTreeMap<String, usize>>,
+    /// How many acknowledged writes were seen by who asked for their position.
+    seen: AtomicUsize,
     /// What must not be.
     wrong: Mutex<Vec<String>>,
     is_over: AtomicBool,
@@ -121,6 +123,10 @@ impl Load {
 
     pub(super) fn wrong(&self) -> Vec<String> {
         lock(&self.wrong).clone()
+    }
+
+    pub(super) fn seen(&self) -> usize {
+        self.seen.load(Ordering::Relaxed)
     }
 
     pub(super) fn reasons(&self) -> BTreeMap<String, usize> {
@@ -218,10 +224,15 @@ impl Load {
     async fn see(&self, address: SocketAddr, (client, nth): (i64, i64), position: u64) {
         let sql = format!("SELECT count(*) FROM history WHERE client = {client} AND nth = {nth}");
         let body = json!({ "sql": sql, "position": position, "timeout_ms": 1000 });
-        if let Some((StatusCode::OK, document)) = post(address, &body).await
-            && document["rows"] != json!([[1]])
-        {
-            lock(&self.wrong).push(format!("write {nth} of client {client}, at {position}, is not seen: {document}"));
+        let Some((status, document)) = post(address, &body).await else { return };
+        match status.as_u16() {
+            200 if document["rows"] == json!([[1]]) => {
+                self.seen.fetch_add(1, Ordering::Relaxed);
+            }
+            // Nobody who could tell is within reach.
+            502..=504 => {}
+            status => lock(&self.wrong)
+                .push(format!("write {nth} of client {client}, at {position}, is not seen: {status} {document}")),
         }
     }
 }

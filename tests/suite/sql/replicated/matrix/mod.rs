@@ -49,7 +49,17 @@ struct Outcome {
     faults: BTreeSet<Fault>,
     /// How often each answer was given.
     reasons: BTreeMap<String, usize>,
+    /// How many acknowledged writes were seen by who asked for their position.
+    seen: usize,
     wrong: Vec<String>,
+}
+
+/// What came of all runs.
+#[derive(Default)]
+struct Came {
+    /// How often each fault came about.
+    faults: BTreeMap<Fault, usize>,
+    seen: usize,
 }
 
 /// The seeds to run, and whether they are all that a test has.
@@ -59,9 +69,11 @@ fn seeds() -> (std::ops::Range<u64>, bool) {
         let seed: u64 = seed.split('.').next().and_then(|seed| seed.parse().ok()).expect("LEVERFRAME_SEED is a number");
         return (seed..seed + 1, false);
     }
-    if let Some((from, to)) = variable("LEVERFRAME_SEEDS").as_deref().and_then(|seeds| seeds.split_once("..")) {
-        let number = |text: &str| text.parse().expect("LEVERFRAME_SEEDS is like 30..60");
-        return (number(from)..number(to), false);
+    if let Some(said) = std::env::var_os("LEVERFRAME_SEEDS") {
+        let said = said.to_string_lossy();
+        let range = said.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+        let range = range.filter(|range: &std::ops::Range<u64>| !range.is_empty());
+        return (range.unwrap_or_else(|| panic!("LEVERFRAME_SEEDS is like 30..60, and not `{said}`")), false);
     }
     let runs = match variable("LEVERFRAME_NIGHTLY").map(|number| number.parse()) {
         None => USUAL,
@@ -83,20 +95,21 @@ async fn whatever_fails_no_acknowledged_write_is_lost_none_is_done_twice_and_all
             lanes.push((kind, plans.iter().skip(lane).step_by(lanes_of_kind).cloned().collect()));
         }
     }
-    let came_about = Arc::new(Mutex::new(BTreeMap::<Fault, usize>::new()));
-    let lane = |(kind, plans): (Kind, Vec<Plan>)| tokio::spawn(lane(kind, plans, Arc::clone(&came_about)));
+    let came = Arc::new(Mutex::new(Came::default()));
+    let lane = |(kind, plans): (Kind, Vec<Plan>)| tokio::spawn(lane(kind, plans, Arc::clone(&came)));
     let failed: Vec<String> =
         join_all(lanes.into_iter().map(lane)).await.into_iter().flat_map(|lane| lane.expect("a lane")).collect();
-    let came_about = came_about.lock().unwrap_or_else(PoisonError::into_inner);
-    tell(&format!("faults that came about: {came_about:?}"));
+    let Came { faults, seen } = &*came.lock().unwrap_or_else(PoisonError::into_inner);
+    tell(&format!("faults that came about: {faults:?}; writes that were seen at once: {seen}"));
     assert!(failed.is_empty(), "{} runs failed:\n{}", failed.len(), failed.join("\n"));
     for fault in Fault::ALL.iter().filter(|_| is_all) {
-        assert!(came_about.contains_key(fault), "{fault:?} has not come about");
+        assert!(faults.contains_key(fault), "{fault:?} has not come about");
     }
+    assert!(!is_all || *seen > 0, "nobody has looked for what was acknowledged");
 }
 
 /// The runs of one lane, one after the other; what failed.
-async fn lane(kind: Kind, plans: Vec<Plan>, came_about: Arc<Mutex<BTreeMap<Fault, usize>>>) -> Vec<String> {
+async fn lane(kind: Kind, plans: Vec<Plan>, came: Arc<Mutex<Came>>) -> Vec<String> {
     if plans.is_empty() {
         return Vec::new();
     }
@@ -110,11 +123,13 @@ async fn lane(kind: Kind, plans: Vec<Plan>, came_about: Arc<Mutex<BTreeMap<Fault
             plan.nodes, plan.acknowledge, plan.apply_timeout
         );
         match tokio::spawn(run(plan, Arc::clone(&servers))).await {
-            Ok(Outcome { faults, reasons, wrong }) => {
-                tell(&format!("{about}: {:.1} s, came about {faults:?}, {reasons:?}", began.elapsed().as_secs_f64()));
-                let mut counted = came_about.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(Outcome { faults, reasons, seen, wrong }) => {
+                let took = began.elapsed().as_secs_f64();
+                tell(&format!("{about}: {took:.1} s, came about {faults:?}, {reasons:?}, seen {seen}"));
+                let mut came = came.lock().unwrap_or_else(PoisonError::into_inner);
+                came.seen += seen;
                 for fault in faults {
-                    *counted.entry(fault).or_default() += 1;
+                    *came.faults.entry(fault).or_default() += 1;
                 }
                 if !wrong.is_empty() {
                     tell(&format!("FAILED {about}:\n  {}", wrong.join("\n  ")));
@@ -164,7 +179,7 @@ async fn run(plan: Plan, servers: Arc<Servers>) -> Outcome {
     }
     world.proxy.hold().await.kill().await;
     join_all(world.nodes.iter().map(Node::clear)).await;
-    Outcome { faults, reasons: world.load.reasons(), wrong }
+    Outcome { faults, reasons: world.load.reasons(), seen: world.load.seen(), wrong }
 }
 
 /// Waits until clients are at work: on a busy machine the first writes, for which tables are looked at, take their time.
