@@ -31,7 +31,7 @@ async fn a_postgres_that_differs_is_found_and_filled_anew_while_writes_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sqlite_file_whose_source_is_gone_in_the_middle_needs_it_still() {
+async fn a_demo_node_whose_source_dies_in_the_middle_needs_it_still() {
     a_node_whose_source_dies_needs_to_be_filled_still(Demos::new(3).await).await;
 }
 
