@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Child;
 
+use mysql_async::prelude::Queryable as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -101,6 +102,14 @@ impl MariaDb {
     /// A connection to one of its databases, or to none.
     pub(crate) async fn connect(&self, database: Option<&str>) -> mysql_async::Conn {
         open(self.port, database).await.unwrap_or_else(|error| panic!("database {database:?}: {error}"))
+    }
+
+    /// Has statements carried out in one of its databases, or in none: one after the other, with a `;` between them.
+    pub(crate) async fn run(&self, database: Option<&str>, sql: &str) {
+        let mut side = self.connect(database).await;
+        for one in sql.split(';').map(str::trim).filter(|one| !one.is_empty()) {
+            side.query_drop(one).await.unwrap_or_else(|error| panic!("{one}: {error}"));
+        }
     }
 }
 

@@ -47,6 +47,14 @@ impl Postgres {
         Self::start_with(SETTINGS).await
     }
 
+    /// The same, but what is committed outlives a kill: it is not kept back.
+    pub(crate) async fn start_lasting() -> Self {
+        let server = Self::start().await;
+        let setting = format!("ALTER ROLE {} SET synchronous_commit = on", Self::USER);
+        server.connect("postgres").await.batch_execute(&setting).await.expect("a setting");
+        server
+    }
+
     /// One with these settings, and all others as PostgreSQL has them.
     pub(crate) async fn start_with(settings: &'static [&'static str]) -> Self {
         let (programs, account) = (programs(), Account::of(&["postgres"]));

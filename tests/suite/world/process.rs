@@ -47,14 +47,19 @@ impl Process {
         read_log(&mut child, Arc::clone(&log));
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut process = Self { child, log, origins, folder, address: none, admin: none };
-        process.address = process.address_in("listening").await;
-        process.admin = process.address_in("admin API listening").await;
+        let said = async |message: &str| address_in(&process.logged(message, |line| line["message"] == message).await);
+        (process.address, process.admin) = (said("listening").await, said("admin API listening").await);
         process
     }
 
     /// Where its first listener is.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its listener of that name is.
+    pub(crate) async fn listener(&self, name: &str) -> SocketAddr {
+        address_in(&self.logged(&format!("the listener {name}"), |line| line["listener"] == name).await)
     }
 
     /// Where its admin API is.
@@ -140,11 +145,11 @@ impl Process {
         let look = || async { child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().expect("a child") };
         eventually("the process ends", look).await
     }
+}
 
-    async fn address_in(&self, message: &str) -> SocketAddr {
-        let line = self.logged(message, |line| line["message"] == message).await;
-        line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address in the log")
-    }
+/// The address in a line of the log.
+fn address_in(line: &Value) -> SocketAddr {
+    line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address in the log")
 }
 
 impl Drop for Process {

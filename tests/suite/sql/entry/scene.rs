@@ -84,8 +84,7 @@ table.users = {{ key = "id", ranges = {{ a = "..{EACH}", b = "{EACH}..{}", c = "
     /// Served by a process.
     pub(super) async fn spawn(self) -> (Process, SocketAddr, Self) {
         let process = self.setup().spawn(&[]).await;
-        let line = process.logged("the entry's listener", |line| line["listener"] == "sql").await;
-        let address = line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address");
+        let address = process.listener("sql").await;
         (process, address, self)
     }
 }

@@ -98,14 +98,13 @@ impl Scene {
     pub(super) async fn with(wanted: Wanted) -> Self {
         let each = wanted.each;
         let start = |nth: i64| async move {
-            let server = Postgres::start().await;
+            let server = Postgres::start_lasting().await;
             fill(&server.connect("postgres").await, nth * each + 1, (nth + 1) * each).await;
             server
         };
         let servers = join_all((0..3).map(start)).await;
         let process = setup(&servers, &wanted).spawn(&[]).await;
-        let line = process.logged("the entry's listener", |line| line["listener"] == "sql").await;
-        let address = line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address");
+        let address = process.listener("sql").await;
         process.ready(3).await;
         // Compiling takes memory of its own, which is none of a statement's.
         let loaded = |plugin: &Value| plugin["clusters"] == json!([]) || plugin["state"] == "loaded";
@@ -234,16 +233,12 @@ pub(super) async fn rest(raw: &mut Raw) -> String {
     tokio::time::timeout(HANGS, raw.rest()).await.expect("an end, one way or the other")
 }
 
-/// What is committed outlives a kill: it is not kept back, as the servers of tests do otherwise.
 async fn fill(database: &Database, first: i64, last: i64) {
     let setup = format!(
-        "ALTER ROLE {user} SET synchronous_commit = on;
-         SET synchronous_commit = on;
-         CREATE TABLE orders (id int PRIMARY KEY, customer int NOT NULL, region text NOT NULL, amount numeric(10,2));
+        "CREATE TABLE orders (id int PRIMARY KEY, customer int NOT NULL, region text NOT NULL, amount numeric(10,2));
          INSERT INTO orders SELECT id, id % 5000, (ARRAY['north','south','east','west'])[1 + id % 4],
             ((id::bigint * 6761 % 100000) / 100.0)::numeric(10,2) FROM generate_series({first}, {last}) AS id;
          CREATE TABLE notes (id int PRIMARY KEY, note text)",
-        user = Postgres::USER,
     );
     database.batch_execute(&setup).await.expect("tables");
 }

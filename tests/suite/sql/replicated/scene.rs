@@ -14,6 +14,13 @@ use tempfile::TempDir;
 
 use crate::world::{Client, MariaDb, Postgres, Process, Setup, eventually};
 
+/// A statement with its parameters as PostgreSQL has them written.
+pub(super) fn numbered(sql: &str) -> String {
+    let mut parts = sql.split('?');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.zip(1..).fold(first, |sql, (part, nth)| format!("{sql}${nth}{part}"))
+}
+
 /// Databases of one kind, which can be stopped and started again.
 pub(super) trait Databases {
     /// How many.
@@ -50,59 +57,67 @@ pub(super) trait Databases {
     }
 }
 
-fn sqlite_behind(path: &PathBuf, sql: &str) {
-    let file = rusqlite::Connection::open(path).expect("a file");
-    file.busy_timeout(std::time::Duration::from_secs(10)).expect("a setting");
-    file.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-}
-
 const TABLES: [&str; 2] = ["items", "purse"];
 
-/// What SQLite answers, row by row.
-fn sqlite_rows(path: &PathBuf) -> String {
-    let file = rusqlite::Connection::open(path).expect("a file");
-    let mut all = String::new();
-    for table in TABLES {
-        let mut statement = file.prepare(&format!("SELECT * FROM {table} ORDER BY 1")).expect("a table");
-        let width = statement.column_count();
-        let mut rows = statement.query([]).expect("rows");
-        while let Some(row) = rows.next().expect("a row") {
-            let values: Vec<rusqlite::types::Value> = (0..width).map(|at| row.get(at).expect("a value")).collect();
-            let _ = writeln!(all, "{table} {values:?}");
-        }
-    }
-    all
-}
+/// What every node has from the beginning.
+const PURSE: &str = "CREATE TABLE purse (id INTEGER PRIMARY KEY, amount INTEGER);
+    INSERT INTO purse VALUES (1, 50), (2, 50)";
 
 const SQLITE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, amount INTEGER, made TEXT)";
 
+/// SQLite files, by the numbers of their nodes. A file that is not there is no node.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new(count: usize) -> Self {
+        let folder = Self(tempfile::tempdir().expect("a folder"));
+        (0..count).for_each(|node| folder.run(node, PURSE));
+        folder
+    }
+
+    fn path(&self, node: usize) -> PathBuf {
+        self.0.path().join(format!("{node}.db"))
+    }
+
+    fn open(&self, node: usize) -> rusqlite::Connection {
+        let file = rusqlite::Connection::open(self.path(node)).expect("a file");
+        file.busy_timeout(std::time::Duration::from_secs(10)).expect("a setting");
+        file
+    }
+
+    fn run(&self, node: usize, sql: &str) {
+        self.open(node).execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// All rows, one by one.
+    fn rows(&self, node: usize) -> String {
+        let (file, mut all) = (self.open(node), String::new());
+        for table in TABLES {
+            let mut statement = file.prepare(&format!("SELECT * FROM {table} ORDER BY 1")).expect("a table");
+            let width = statement.column_count();
+            let mut rows = statement.query([]).expect("rows");
+            while let Some(row) = rows.next().expect("a row") {
+                let values: Vec<rusqlite::types::Value> = (0..width).map(|at| row.get(at).expect("a value")).collect();
+                let _ = writeln!(all, "{table} {values:?}");
+            }
+        }
+        all
+    }
+}
+
 /// SQLite files. One that is stopped is elsewhere.
 pub(super) struct Files {
-    folder: TempDir,
+    folder: Folder,
     count: usize,
 }
 
 impl Files {
     pub(super) fn new(count: usize) -> Self {
-        let files = Self { folder: tempfile::tempdir().expect("a folder"), count };
-        for node in 0..count {
-            // A file that is not there is no node.
-            let made = rusqlite::Connection::open(files.path(node)).expect("a file");
-            made.execute_batch(
-                "CREATE TABLE purse (id INTEGER PRIMARY KEY, amount INTEGER);
-                INSERT INTO purse VALUES (1, 50), (2, 50)",
-            )
-            .expect("a table");
-        }
-        files
-    }
-
-    fn path(&self, node: usize) -> PathBuf {
-        self.folder.path().join(format!("{node}.db"))
+        Self { folder: Folder::new(count), count }
     }
 
     fn elsewhere(&self, node: usize) -> PathBuf {
-        self.folder.path().join(format!("{node}.away"))
+        self.folder.path(node).with_extension("away")
     }
 }
 
@@ -112,7 +127,7 @@ impl Databases for Files {
     }
 
     fn addresses(&self) -> Vec<String> {
-        (0..self.count).map(|node| format!("file:{}", self.path(node).display())).collect()
+        (0..self.count).map(|node| format!("file:{}", self.folder.path(node).display())).collect()
     }
 
     fn entry(&self) -> String {
@@ -125,56 +140,44 @@ impl Databases for Files {
 
     async fn stop(&mut self, node: usize) {
         // With what was not carried over into it yet.
-        let inside = rusqlite::Connection::open(self.path(node)).expect("a file");
+        let inside = self.folder.open(node);
         inside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("a checkpoint");
-        std::fs::rename(self.path(node), self.elsewhere(node)).expect("a file");
+        std::fs::rename(self.folder.path(node), self.elsewhere(node)).expect("a file");
     }
 
     async fn start(&mut self, node: usize) {
-        std::fs::rename(self.elsewhere(node), self.path(node)).expect("a file");
+        std::fs::rename(self.elsewhere(node), self.folder.path(node)).expect("a file");
     }
 
     async fn rows(&self, node: usize) -> String {
-        sqlite_rows(&self.path(node))
+        self.folder.rows(node)
     }
 
     async fn behind(&self, node: usize, sql: &str) {
-        sqlite_behind(&self.path(node), sql);
+        self.folder.run(node, sql);
     }
 }
 
 /// Demo nodes with files.
 pub(super) struct Demos {
-    folder: TempDir,
+    folder: Folder,
     nodes: Vec<(SocketAddr, Option<Node>)>,
 }
 
 impl Demos {
     pub(super) async fn new(count: usize) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut demos = Self { folder, nodes: Vec::new() };
+        let mut demos = Self { folder: Folder::new(count), nodes: Vec::new() };
         for node in 0..count {
-            let made = rusqlite::Connection::open(demos.path(node)).expect("a file");
-            made.execute_batch(
-                "CREATE TABLE purse (id INTEGER PRIMARY KEY, amount INTEGER);
-                INSERT INTO purse VALUES (1, 50), (2, 50)",
-            )
-            .expect("a table");
-            drop(made);
             let node = demos.node(node, any).await;
             demos.nodes.push((node.address(), Some(node)));
         }
         demos
     }
 
-    fn path(&self, node: usize) -> PathBuf {
-        self.folder.path().join(format!("{node}.db"))
-    }
-
     async fn node(&self, node: usize, address: SocketAddr) -> Node {
         let name = EndpointName::new(&format!("node-{}", node + 1)).expect("a name");
-        let database = DatabaseSettings { file: Some(self.path(node)), users: None };
+        let database = DatabaseSettings { file: Some(self.folder.path(node)), users: None };
         let settings = NodeSettings { database: Some(database), ..NodeSettings::new(address, name) };
         Node::start_with(settings).await.expect("a node")
     }
@@ -209,11 +212,11 @@ impl Databases for Demos {
     }
 
     async fn rows(&self, node: usize) -> String {
-        sqlite_rows(&self.path(node))
+        self.folder.rows(node)
     }
 
     async fn behind(&self, node: usize, sql: &str) {
-        sqlite_behind(&self.path(node), sql);
+        self.folder.run(node, sql);
     }
 }
 
@@ -224,14 +227,8 @@ impl MariaDbs {
     pub(super) async fn new(count: usize) -> Self {
         let servers = join_all((0..count).map(|_| MariaDb::start())).await;
         for server in &servers {
-            let mut side = server.connect(None).await;
-            for sql in [
-                "CREATE DATABASE shop",
-                "CREATE TABLE shop.purse (id INT PRIMARY KEY, amount INT)",
-                "INSERT INTO shop.purse VALUES (1, 50), (2, 50)",
-            ] {
-                side.query_drop(sql).await.expect(sql);
-            }
+            server.run(None, "CREATE DATABASE shop").await;
+            server.run(Some("shop"), PURSE).await;
         }
         Self(servers)
     }
@@ -281,10 +278,7 @@ impl Databases for MariaDbs {
     }
 
     async fn behind(&self, node: usize, sql: &str) {
-        let mut side = self.0[node].connect(Some("shop")).await;
-        for one in sql.split(';').map(str::trim).filter(|one| !one.is_empty()) {
-            side.query_drop(one).await.unwrap_or_else(|error| panic!("{one}: {error}"));
-        }
+        self.0[node].run(Some("shop"), sql).await;
     }
 
     fn many(&self) -> &'static str {
@@ -297,16 +291,9 @@ pub(super) struct Postgreses(Vec<Postgres>);
 
 impl Postgreses {
     pub(super) async fn new(count: usize) -> Self {
-        let servers = join_all((0..count).map(|_| Postgres::start())).await;
+        let servers = join_all((0..count).map(|_| Postgres::start_lasting())).await;
         for server in &servers {
-            // What is committed outlives a kill: it is not kept back, as the servers of tests do otherwise.
-            let setup = format!(
-                "ALTER ROLE {} SET synchronous_commit = on;
-                 CREATE TABLE purse (id int PRIMARY KEY, amount int);
-                 INSERT INTO purse VALUES (1, 50), (2, 50); CHECKPOINT",
-                Postgres::USER
-            );
-            server.connect("postgres").await.batch_execute(&setup).await.expect("a table");
+            server.connect("postgres").await.batch_execute(PURSE).await.expect("a table");
         }
         Self(servers)
     }
@@ -330,9 +317,7 @@ impl Databases for Postgreses {
     }
 
     fn words(&self, sql: &str) -> String {
-        let mut parts = sql.split('?');
-        let first = parts.next().unwrap_or_default().to_owned();
-        parts.zip(1..).fold(first, |sql, (part, nth)| format!("{sql}${nth}{part}"))
+        numbered(sql)
     }
 
     async fn stop(&mut self, node: usize) {
@@ -390,15 +375,10 @@ pub(super) struct Scene<D> {
     log: TempDir,
 }
 
-/// What serves the databases.
-pub(super) fn setup(databases: &impl Databases, log: &Path) -> Setup {
-    setup_with(databases, log, "")
-}
-
-/// The same with more lines for the entry.
-pub(super) fn setup_with(databases: &impl Databases, log: &Path, more: &str) -> Setup {
+/// What serves nodes that are at these addresses, with lines for the entry.
+pub(super) fn replicated(addresses: &[String], log: &Path, entry: &str) -> Setup {
     let mut endpoints = String::new();
-    for (address, nth) in databases.addresses().iter().zip(1..) {
+    for (address, nth) in addresses.iter().zip(1..) {
         let _ = write!(endpoints, "{{ name = \"db-{nth}\", address = \"{address}\" }}, ");
     }
     let lines = format!(
@@ -415,20 +395,27 @@ endpoints = [{endpoints}]
 cluster = "nodes"
 topology = "replicated"
 log = "{}"
-{}
-{more}
+{entry}
 "#,
-        log.join("shop.log").display(),
-        databases.entry()
+        log.display(),
     );
     Setup::new().origins(1).more(&lines)
+}
+
+/// What serves the databases, with the log in this folder.
+pub(super) fn setup(databases: &impl Databases, log: &Path) -> Setup {
+    setup_with(databases, log, "")
+}
+
+/// The same with more lines for the entry.
+pub(super) fn setup_with(databases: &impl Databases, log: &Path, more: &str) -> Setup {
+    replicated(&databases.addresses(), &log.join("shop.log"), &format!("{}\n{more}", databases.entry()))
 }
 
 /// A process before the databases.
 async fn served(databases: &impl Databases, log: &Path) -> (Process, SocketAddr) {
     let process = setup(databases, log).spawn(&[]).await;
-    let line = process.logged("the entry's listener", |line| line["listener"] == "sql").await;
-    let address = line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address");
+    let address = process.listener("sql").await;
     (process, address)
 }
 

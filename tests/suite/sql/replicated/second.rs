@@ -25,8 +25,7 @@ struct Proxy {
 impl Proxy {
     async fn start(databases: &impl Databases, log: &TempDir, more: &str) -> Self {
         let process = setup_with(databases, log.path(), more).spawn(&[]).await;
-        let line = process.logged("the entry's listener", |line| line["listener"] == "sql").await;
-        let address = line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address");
+        let address = process.listener("sql").await;
         Self { process, address }
     }
 

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::plan::Kind;
 use super::proxy::Proxy;
+use crate::sql::replicated::scene::numbered;
 
 /// Counters that clients raise, and purses that they move money between.
 pub(super) const COUNTERS: i64 = 2;
@@ -291,12 +292,7 @@ fn statements(what: What, (client, nth): (i64, i64), kind: Kind) -> Vec<Value> {
 
 /// A statement with its parameters as the databases write them.
 fn words(sql: &str, kind: Kind) -> String {
-    if kind != Kind::Postgres {
-        return sql.to_owned();
-    }
-    let mut parts = sql.split('?');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.zip(1..).fold(first, |sql, (part, nth)| format!("{sql}${nth}{part}"))
+    if kind == Kind::Postgres { numbered(sql) } else { sql.to_owned() }
 }
 
 /// One request on a connection of its own; none where no whole answer comes.

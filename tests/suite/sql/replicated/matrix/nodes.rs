@@ -42,12 +42,7 @@ impl Servers {
                 Self::MariaDb(started.into_iter().map(|server| Arc::new(Mutex::new(server))).collect())
             }
             Kind::Postgres => {
-                let started = join_all(all.map(|_| Postgres::start())).await;
-                for server in &started {
-                    // What is committed outlives a kill: it is not kept back, as the servers of tests do otherwise.
-                    let lasting = format!("ALTER ROLE {} SET synchronous_commit = on", Postgres::USER);
-                    server.connect("postgres").await.batch_execute(&lasting).await.expect("a setting");
-                }
+                let started = join_all(all.map(|_| Postgres::start_lasting())).await;
                 Self::Postgres(started.into_iter().map(|server| Arc::new(Mutex::new(server))).collect())
             }
         }
@@ -122,8 +117,7 @@ impl Node {
                 let server = Arc::clone(&servers[nth]);
                 let address = {
                     let server = server.lock().await;
-                    let make = format!("CREATE DATABASE {database}");
-                    server.connect(None).await.query_drop(make).await.expect("a database");
+                    server.run(None, &format!("CREATE DATABASE {database}")).await;
                     server.address()
                 };
                 (Body::MariaDb { server, database }, Some(address))
@@ -216,12 +210,7 @@ impl Node {
             Body::Postgres { server, database } => {
                 server.lock().await.connect(database).await.batch_execute(sql).await.expect(sql);
             }
-            Body::MariaDb { server, database } => {
-                let mut side = server.lock().await.connect(Some(database)).await;
-                for one in sql.split(';').filter(|one| !one.trim().is_empty()) {
-                    side.query_drop(one).await.expect(one);
-                }
-            }
+            Body::MariaDb { server, database } => server.lock().await.run(Some(database), sql).await,
         }
     }
 
@@ -249,8 +238,7 @@ impl Node {
                 server.lock().await.connect("postgres").await.batch_execute(&drop).await.expect("a database");
             }
             Body::MariaDb { server, database } => {
-                let drop = format!("DROP DATABASE {database}");
-                server.lock().await.connect(None).await.query_drop(drop).await.expect("a database");
+                server.lock().await.run(None, &format!("DROP DATABASE {database}")).await;
             }
         }
     }

@@ -1,6 +1,5 @@
 //! Owns the proxy of a run: the program as a process, with a log on a disk of its own, which is killed and started again.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex as StdMutex, PoisonError};
@@ -12,6 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::disk::Disk;
 use super::nodes::Node;
 use super::plan::{Kind, Plan};
+use crate::sql::replicated::scene::replicated;
 use crate::world::{MariaDb, Postgres, Process, Setup};
 
 /// Between two looks at a file.
@@ -26,11 +26,8 @@ pub(super) struct Proxy {
 }
 
 fn setup(plan: &Plan, nodes: &[Node], log: &Path) -> Setup {
-    let mut endpoints = String::new();
-    for (node, nth) in nodes.iter().zip(1..) {
-        let _ = write!(endpoints, "{{ name = \"db-{nth}\", address = \"{}\" }}, ", node.address());
-    }
-    let entry = match plan.kind {
+    let addresses: Vec<String> = nodes.iter().map(Node::address).collect();
+    let backend = match plan.kind {
         Kind::Http => "backend = \"http\"".to_owned(),
         Kind::Sqlite => "backend = \"sqlite\"".to_owned(),
         Kind::Postgres => {
@@ -38,35 +35,14 @@ fn setup(plan: &Plan, nodes: &[Node], log: &Path) -> Setup {
         }
         Kind::MariaDb => format!("backend = \"mysql\"\ndatabase = \"run_{}\"\nuser = \"{}\"", plan.seed, MariaDb::USER),
     };
-    let lines = format!(
-        r#"
-[[listener]]
-name = "sql"
-address = "127.0.0.1:0"
-route = [{{ path = "/query", sql = "shop" }}]
-
-[cluster.nodes]
-endpoints = [{endpoints}]
-
-[sql.shop]
-cluster = "nodes"
-topology = "replicated"
-acknowledge = "{}"
-apply_timeout = "{}"
-log = "{}"
-{entry}
-"#,
-        plan.acknowledge,
-        plan.apply_timeout,
-        log.display(),
-    );
-    Setup::new().origins(1).more(&lines)
+    let Plan { acknowledge, apply_timeout, .. } = plan;
+    let entry = format!("acknowledge = \"{acknowledge}\"\napply_timeout = \"{apply_timeout}\"\n{backend}");
+    replicated(&addresses, log, &entry)
 }
 
 async fn spawn(setup: &Setup) -> (Process, SocketAddr) {
     let process = setup.clone().spawn(&[]).await;
-    let line = process.logged("the entry's listener", |line| line["listener"] == "sql").await;
-    let address = line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address");
+    let address = process.listener("sql").await;
     (process, address)
 }
 
