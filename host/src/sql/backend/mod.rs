@@ -15,6 +15,8 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
+pub(super) use reach::may_stain;
+
 use super::dialect::Dialect;
 use super::plan::Load;
 use super::shape::ColumnShape;

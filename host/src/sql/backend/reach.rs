@@ -87,7 +87,7 @@ const GRAMMAR: &[&str] = &[
 ];
 
 /// Whether a statement calls a function that is not known to leave its session as it is.
-pub(super) fn may_stain(sql: &str, dialect: Dialect) -> bool {
+pub(in crate::sql) fn may_stain(sql: &str, dialect: Dialect) -> bool {
     // A comment may stand between a name and its arguments. Texts that were read have none.
     if sql.contains("--") || sql.contains("/*") || (dialect == Dialect::MySql && sql.contains('#')) {
         return true;

@@ -75,11 +75,10 @@ pub(super) fn is_of_another(mark: &Mark, written: Option<u64>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mark::Last;
     use super::*;
 
     fn mark(log: &str, epoch: u64, position: u64) -> Mark {
-        Mark { log: log.into(), epoch, position: Position(position), last: Last::Applied(1), pending: None }
+        Mark { log: log.into(), epoch, position: Position(position), last: Vec::new(), pending: None }
     }
 
     #[test]

@@ -245,6 +245,7 @@ impl Board {
         let (was_in_service, mark) = (slot.is_in_service(), slot.standing.mark());
         let notices = change(&mut slot.standing);
         slot.is_dirty |= was_in_service != slot.is_in_service() || mark != slot.standing.mark();
+        slot.is_known_out &= !slot.is_in_service();
         if was_in_service && !slot.is_in_service() {
             self.out.to_note = true;
         }
@@ -278,7 +279,7 @@ impl Board {
         }
         let Some(decision) = ack::decide(self.policy, &self.votes(position, tally)) else { return };
         let is_applied = matches!(decision.outcome, Outcome::Applied { .. });
-        let is_everywhere = self.slots.iter().all(|slot| !slot.is_in_service() || slot.standing.mark() >= position);
+        let is_everywhere = self.slots.iter().all(|slot| slot.is_past(position));
         let outcome = decision.outcome;
         let stage = if is_applied && is_everywhere && decision.differing.is_empty() {
             Stage::Lasting { outcome, is_settled: false }

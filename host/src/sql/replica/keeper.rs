@@ -76,8 +76,14 @@ impl Keeper {
         }
         self.shared.with(|board, _| {
             board.settled(&positions, noted.is_ok());
-            let failed = |slot: &&mut Slot| noted.is_err() && names.contains(&slot.name);
-            board.slots.iter_mut().filter(failed).for_each(|slot| slot.is_dirty = true);
+            for slot in board.slots.iter_mut().filter(|slot| names.contains(&slot.name)) {
+                match noted {
+                    Err(_) => slot.is_dirty = true,
+                    // Otherwise it has changed meanwhile.
+                    Ok(()) if !slot.is_dirty => slot.is_known_out = !slot.is_in_service(),
+                    Ok(()) => {}
+                }
+            }
         });
         noted.is_ok()
     }

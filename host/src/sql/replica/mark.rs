@@ -20,7 +20,7 @@ pub const TABLE: &str = "leverframe_watermark";
 pub(super) const OURS: [&str; 2] = [TABLE, KEYS];
 
 /// Stands for the affected rows of an entry that was passed without being applied, as it was refused everywhere.
-const PASSED: i64 = -1;
+const PASSED: &str = "-";
 
 /// What a node says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,36 +31,57 @@ pub struct Mark {
     pub epoch: u64,
     /// Up to where it has applied that log.
     pub position: Position,
-    /// What the entry at that position did.
-    pub last: Last,
+    /// What the last entries up to that position did: those that were applied together.
+    pub last: Vec<Last>,
     /// A change of the schema that was begun after that position, where that is lasting at once.
     pub pending: Option<Pending>,
 }
 
 impl Mark {
     /// It has been moved.
-    pub(super) fn moved(&mut self, position: Position, last: Last) {
-        (self.position, self.last, self.pending) = (position, last, None);
+    pub(super) fn moved(&mut self, step: Move) {
+        (self.position, self.last, self.pending) = (step.to(), step.did, None);
+    }
+
+    /// The places of the last entries, and what each did.
+    pub(super) fn trail(&self) -> impl Iterator<Item = (Position, &Last)> {
+        let first = self.position.0.saturating_sub(length(&self.last));
+        self.last.iter().zip(first + 1..).map(|(last, at)| (Position(at), last))
     }
 }
 
 /// What an entry did on a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Last {
-    /// It was applied, and changed so many rows in all.
-    Applied(u64),
+    /// It was applied, and its statements changed so many rows each.
+    Applied(Vec<u64>),
     /// It was passed, as it was refused everywhere.
     Passed,
 }
 
 impl Last {
-    /// As a node keeps it.
-    fn value(self) -> Value {
+    fn text(&self) -> String {
         match self {
-            Self::Applied(affected) => integer(affected),
-            Self::Passed => Value::Integer(PASSED),
+            Self::Applied(affected) => affected.iter().map(u64::to_string).collect::<Vec<_>>().join("+"),
+            Self::Passed => PASSED.to_owned(),
         }
     }
+
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            PASSED => Some(Self::Passed),
+            _ => text.split('+').map(|count| count.parse().ok()).collect::<Option<_>>().map(Self::Applied),
+        }
+    }
+}
+
+/// What entries did, as a node keeps it.
+fn kept(did: &[Last]) -> Value {
+    Value::Text(did.iter().map(Last::text).collect::<Vec<_>>().join(","))
+}
+
+fn length(did: &[Last]) -> u64 {
+    did.len().try_into().unwrap_or(u64::MAX)
 }
 
 /// A change of the schema whose end nobody has recorded.
@@ -84,20 +105,23 @@ impl Pending {
 }
 
 /// A move of a watermark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
     /// Where the node must stand.
     pub from: Position,
-    /// Where it stands afterwards.
-    pub to: Position,
-    /// What the last entry of it did.
-    pub last: Last,
+    /// What the entries after that did, each.
+    pub did: Vec<Last>,
 }
 
 impl Move {
     /// Past one entry.
     pub fn past(position: Position, last: Last) -> Self {
-        Self { from: Position(position.0.saturating_sub(1)), to: position, last }
+        Self { from: Position(position.0.saturating_sub(1)), did: vec![last] }
+    }
+
+    /// Where the node stands afterwards.
+    pub fn to(&self) -> Position {
+        Position(self.from.0.saturating_add(length(&self.did)))
     }
 }
 
@@ -142,11 +166,12 @@ impl Marks {
     /// # Errors
     /// Those of the session.
     pub async fn ensure(&self, session: &mut dyn Session, due: Instant) -> Result<(), Fault> {
-        let engine = if self.dialect == Dialect::MySql { " ENGINE = InnoDB" } else { "" };
+        let (engine, text) =
+            if self.dialect == Dialect::MySql { (" ENGINE = InnoDB", "MEDIUMTEXT") } else { ("", "TEXT") };
         let [entry, log, epoch, position, affected, pending] = COLUMNS.map(|column| self.dialect.quote(column));
         let sql = format!(
             "CREATE TABLE IF NOT EXISTS {TABLE} ({entry} VARCHAR(63) PRIMARY KEY, {log} VARCHAR(64) NOT NULL, \
-             {epoch} BIGINT NOT NULL, {position} BIGINT NOT NULL, {affected} BIGINT NOT NULL, \
+             {epoch} BIGINT NOT NULL, {position} BIGINT NOT NULL, {affected} {text} NOT NULL, \
              {pending} VARCHAR(255) NULL){engine}"
         );
         session.execute(Bound { sql: &sql, params: &[], due }).await.map(drop)
@@ -175,7 +200,7 @@ impl Marks {
     pub async fn adopt(
         &self,
         session: &mut dyn Session,
-        (from, last): (Position, Last),
+        (from, last): (Position, &[Last]),
         due: Instant,
     ) -> Result<(), Fault> {
         let columns = COLUMNS.map(|column| self.dialect.quote(column)).join(", ");
@@ -186,7 +211,7 @@ impl Marks {
             Value::Text(self.log.0.clone()),
             integer(self.epoch),
             integer(from.0),
-            last.value(),
+            kept(last),
         ];
         session.execute(Bound { sql: &sql, params: &params, due }).await.map(drop)
     }
@@ -224,8 +249,8 @@ impl Marks {
     ///
     /// # Errors
     /// Those of the session.
-    pub async fn advance(&self, session: &mut dyn Session, to: Move, due: Instant) -> Result<bool, Fault> {
-        self.change(session, (integer(to.to.0), to.last.value(), Value::Null), to.from, due).await
+    pub async fn advance(&self, session: &mut dyn Session, step: &Move, due: Instant) -> Result<bool, Fault> {
+        self.change(session, (integer(step.to().0), kept(&step.did), Value::Null), step.from, due).await
     }
 
     /// Notes that a change of the schema begins that is lasting at once. False as for [`Self::advance`].
@@ -243,7 +268,7 @@ impl Marks {
         if mark.pending.as_ref() == Some(pending) {
             return Ok(true);
         }
-        let to = (integer(mark.position.0), mark.last.value(), Value::Text(pending.text()));
+        let to = (integer(mark.position.0), kept(&mark.last), Value::Text(pending.text()));
         self.change(session, to, mark.position, due).await
     }
 
@@ -295,7 +320,7 @@ fn integer(number: u64) -> Value {
 }
 
 fn read(row: &Row) -> Option<Mark> {
-    let [Value::Text(log), Value::Integer(epoch), Value::Integer(position), Value::Integer(affected), pending] =
+    let [Value::Text(log), Value::Integer(epoch), Value::Integer(position), Value::Text(affected), pending] =
         row.as_slice()
     else {
         return None;
@@ -305,7 +330,7 @@ fn read(row: &Row) -> Option<Mark> {
         Value::Text(text) => Some(Pending::read(text)?),
         _ => return None,
     };
-    let last = if *affected == PASSED { Last::Passed } else { Last::Applied(u64::try_from(*affected).ok()?) };
+    let last = affected.split(',').filter(|text| !text.is_empty()).map(Last::read).collect::<Option<_>>()?;
     let (epoch, position) = (u64::try_from(*epoch).ok()?, Position(u64::try_from(*position).ok()?));
     Some(Mark { log: log.clone(), epoch, position, last, pending })
 }
@@ -316,15 +341,21 @@ mod tests {
 
     #[test]
     fn a_row_is_read_as_it_was_written_and_nonsense_is_no_mark() {
-        let row = |affected, pending| {
-            vec![Value::Text("log".into()), Value::Integer(3), Value::Integer(7), Value::Integer(affected), pending]
+        let row = |affected: &str, pending| {
+            let affected = Value::Text(affected.into());
+            vec![Value::Text("log".into()), Value::Integer(3), Value::Integer(7), affected, pending]
         };
-        let mark = read(&row(2, Value::Text("8:abc:d".into()))).unwrap();
+        let mark = read(&row("2,-,1+3", Value::Text("8:abc:d".into()))).unwrap();
         let pending = Pending { position: Position(8), print: "abc:d".into() };
         assert_eq!(Pending::read(&pending.text()), Some(pending.clone()));
-        assert_eq!((mark.last, mark.pending), (Last::Applied(2), Some(pending)));
-        assert_eq!(read(&row(-1, Value::Null)).unwrap().last, Last::Passed);
-        assert_eq!(read(&row(-2, Value::Null)), None);
-        assert_eq!(read(&row(1, Value::Text("x".into()))), None);
+        let did = [Last::Applied(vec![2]), Last::Passed, Last::Applied(vec![1, 3])];
+        assert_eq!((mark.last.as_slice(), mark.pending.as_ref()), (did.as_slice(), Some(&pending)));
+        assert_eq!(kept(&did), Value::Text("2,-,1+3".into()));
+        assert!(mark.trail().map(|(at, _)| at.0).eq([5, 6, 7]));
+        assert_eq!(read(&row("", Value::Null)).unwrap().last, []);
+        for nonsense in ["-2", "1,x", "1,+", "+"] {
+            assert_eq!(read(&row(nonsense, Value::Null)), None, "{nonsense}");
+        }
+        assert_eq!(read(&row("1", Value::Text("x".into()))), None);
     }
 }

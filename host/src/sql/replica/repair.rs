@@ -150,7 +150,7 @@ impl Route {
             return Ok(());
         }
         if let Some(Mark { position, last, .. }) = had {
-            bounded(due, self.marks.adopt(session.as_mut(), (position, last), due)).await?;
+            bounded(due, self.marks.adopt(session.as_mut(), (position, &last), due)).await?;
         }
         let why = format!("{} and {} have one watermark, so that they are one database", self.from, self.to);
         Err(Fault::new(FaultKind::Failed, why))

@@ -177,6 +177,7 @@ impl Replicas {
                 timing,
                 chance: chance.fork(),
                 doubt: Vec::new(),
+                apart: None,
                 patience: timing.apply,
             };
             tasks.push(tokio::spawn(applier.run()).abort_handle());

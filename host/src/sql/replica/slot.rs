@@ -33,6 +33,8 @@ pub(super) struct Slot {
     pub(super) is_new: bool,
     /// The log has to be told how it stands.
     pub(super) is_dirty: bool,
+    /// The log knows that it was taken out.
+    pub(super) is_known_out: bool,
     /// The last of the entries that it is at.
     pub(super) claim: Option<Position>,
     /// What the log keeps for it while it is filled anew.
@@ -45,12 +47,28 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(name: String, standing: Standing, is_new: bool) -> Self {
-        Self { name, standing, is_new, is_dirty: true, claim: None, holds: None, beyond: None, is_attended: false }
+        Self {
+            name,
+            // What it begins with is what the log has.
+            is_known_out: !standing.state().is_in_service(),
+            standing,
+            is_new,
+            is_dirty: true,
+            claim: None,
+            holds: None,
+            beyond: None,
+            is_attended: false,
+        }
     }
 
     /// Whether what it has is, or will be by itself, what all others have.
     pub(super) fn is_in_service(&self) -> bool {
         self.standing.state().is_in_service()
+    }
+
+    /// Whether nothing that it says of an entry can count any more, also after a crash.
+    pub(super) fn is_past(&self, position: Position) -> bool {
+        if self.is_in_service() { self.standing.mark() >= position } else { self.is_known_out }
     }
 
     /// Whether it has everything, and answers.

@@ -86,10 +86,13 @@ impl Replicas {
         // It may have rows with numbers that the log has never given.
         self.shared.journal.forget_counters().await.map_err(|error| NoTrust::Failed(error.to_string()))?;
         forget();
-        let stands = |mark: &Mark| (mark.position, mark.last) == (at, did.unwrap_or(mark.last));
+        let stands = |mark: &Mark| {
+            let is_as_known = did.as_ref().is_none_or(|did| mark.last.last() == Some(did));
+            mark.position == at && mark.last.len() <= 1 && is_as_known
+        };
         // What it has noted of a change of the schema is needed yet.
         if !found.is_some_and(|mark| stands(&mark) && mark.epoch <= self.marks.epoch()) {
-            self.put(session.as_mut(), (at, did.unwrap_or(Last::Passed)), due).await.map_err(failed)?;
+            self.put(session.as_mut(), (at, did.as_slice()), due).await.map_err(failed)?;
         }
         self.condemn((name, is_forced)).await?;
         trusted.finish(at).await;
@@ -98,7 +101,7 @@ impl Replicas {
     }
 
     /// Puts the watermark of a node somewhere else. At once: without one nobody would know what it has.
-    async fn put(&self, session: &mut dyn Session, to: (Position, Last), due: Instant) -> Result<(), Fault> {
+    async fn put(&self, session: &mut dyn Session, to: (Position, &[Last]), due: Instant) -> Result<(), Fault> {
         bounded(due, session.transact(Step::Begin, due)).await?;
         bounded(due, self.marks.forget(session, due)).await?;
         bounded(due, self.marks.adopt(session, to, due)).await?;
@@ -144,7 +147,7 @@ impl Replicas {
         let before = Position(at.0.saturating_sub(1));
         let known = self.shared.journal.outcomes(before, at).await.map_err(failed)?;
         Ok(known.get(&at).map(|outcome| match outcome {
-            Outcome::Applied { affected } => Last::Applied(affected.iter().sum()),
+            Outcome::Applied { affected } => Last::Applied(affected.clone()),
             Outcome::Refused { .. } => Last::Passed,
         }))
     }
@@ -186,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_node_that_is_trusted_gets_what_the_log_has_yet() {
-        let mark = |at| Mark { log: "a".into(), epoch: 1, position: Position(at), last: Last::Passed, pending: None };
+        let mark = |at| Mark { log: "a".into(), epoch: 1, position: Position(at), last: Vec::new(), pending: None };
         let log = (Position(40), Position(100));
         let at =
             |found: Option<u64>, differed: Option<u64>| place(found.map(mark).as_ref(), differed.map(Position), log).0;

@@ -18,6 +18,18 @@ pub(in crate::sql::replica) struct Effects {
     pub(super) rows: Option<Rows>,
 }
 
+impl Effects {
+    /// Of which only is known how many rows were changed.
+    pub(super) fn of(affected: Vec<u64>) -> Self {
+        Self { affected, rows: None }
+    }
+
+    /// As the node's watermark has it.
+    pub(super) fn did(&self) -> Last {
+        Last::Applied(self.affected.clone())
+    }
+}
+
 /// Entries in order, and what each has done.
 pub(in crate::sql::replica) type Done = Vec<(Position, Effects)>;
 
@@ -51,8 +63,7 @@ pub(super) async fn attempt(
         Err(fault) if blame(&fault) == Blame::Statement => return refused(link, marks, record, fault).await,
         Err(fault) => return failed(link, fault).await,
     };
-    let last = Last::Applied(effects.affected.iter().sum());
-    match link.advance(marks, Move::past(record.position, last)).await {
+    match link.advance(marks, &Move::past(record.position, effects.did())).await {
         Ok(true) => {}
         Ok(false) => {
             link.take_back().await?;

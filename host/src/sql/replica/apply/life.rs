@@ -9,7 +9,7 @@ use super::link::Link;
 use super::{Applier, End, schema};
 use crate::sql::backend::Fault;
 use crate::sql::dialect::Dialect;
-use crate::sql::replica::ack::Answer;
+use crate::sql::replica::ack::{self, Answer};
 use crate::sql::replica::adopt::{Known, Start, start};
 use crate::sql::replica::board::{Claimed, Verdict};
 use crate::sql::replica::journal::{Notes, written};
@@ -32,6 +32,15 @@ pub(super) fn node(fault: Fault) -> End {
 
 pub(super) fn log(error: &LogError) -> End {
     End::Log(error.to_string())
+}
+
+/// How what an entry did on a node differs from what came of it.
+fn otherwise(outcome: &Outcome, last: &Last) -> Option<String> {
+    match (outcome, last) {
+        (_, Last::Applied(affected)) => ack::differs(outcome, &Answer::Applied { affected: Some(affected.clone()) }),
+        (Outcome::Applied { .. }, Last::Passed) => Some("it was passed here, and elsewhere it was done".to_owned()),
+        (Outcome::Refused { .. }, Last::Passed) => None,
+    }
 }
 
 impl Applier {
@@ -80,8 +89,7 @@ impl Applier {
                 return Err(End::Node(self.shared.beyond(self.node, stands)));
             }
         }
-        let adopted =
-            || Mark { log: String::new(), epoch: 0, position: Position(0), last: Last::Passed, pending: None };
+        let adopted = || Mark { log: String::new(), epoch: 0, position: Position(0), last: Vec::new(), pending: None };
         let mark = found.unwrap_or_else(adopted);
         if is_new {
             self.follows().await?;
@@ -133,35 +141,25 @@ impl Applier {
             self.applied(doubt);
             return self.go_on();
         }
-        let at = mark.position;
-        if at <= self.shared.journal.figures().trimmed {
-            return Ok(());
+        let trimmed = self.shared.journal.figures().trimmed;
+        let before = mark.trail().next().map_or(mark.position, |(first, _)| Position(first.0.saturating_sub(1)));
+        let known = self.shared.journal.outcomes(before, mark.position).await.map_err(|error| log(&error))?;
+        for (at, last) in mark.trail().filter(|(at, _)| *at > trimmed) {
+            match (known.get(&at), last) {
+                (Some(outcome), last) => {
+                    if let Some(why) = otherwise(outcome, last) {
+                        return Err(self.quarantine(at, &why));
+                    }
+                }
+                // Nobody has heard what it says.
+                (None, Last::Applied(affected)) => self.applied(vec![(at, Effects::of(affected.clone()))]),
+                (None, Last::Passed) => {}
+            }
         }
-        let before = Position(at.0.saturating_sub(1));
-        let known = self.shared.journal.outcomes(before, at).await.map_err(|error| log(&error))?;
-        let why = match (known.get(&at), mark.last) {
-            (Some(Outcome::Applied { affected }), Last::Applied(here)) => {
-                let elsewhere = affected.iter().sum::<u64>();
-                let is_alike = affected.is_empty() || here == elsewhere;
-                (!is_alike).then(|| format!("it changed {here} rows here, and {elsewhere} elsewhere"))
-            }
-            (Some(Outcome::Applied { .. }), Last::Passed) => {
-                Some("it was passed here, and elsewhere it was done".into())
-            }
-            (Some(Outcome::Refused { message, .. }), Last::Applied(_)) => {
-                Some(format!("it was done here, and elsewhere it was refused: {message}"))
-            }
-            (Some(Outcome::Refused { .. }), Last::Passed) | (None, _) => None,
-        };
-        match why {
-            Some(why) => Err(self.quarantine(at, &why)),
-            None => Ok(()),
-        }
+        self.go_on()
     }
 
     async fn follow(&mut self, link: &mut Link, mut mark: Mark) -> Result<Infallible, End> {
-        // What did not work together is done one by one.
-        let mut alone = Position(0);
         loop {
             self.go_on()?;
             let records = match self.shared.journal.read(mark.position, MOST_READ).await {
@@ -177,14 +175,13 @@ impl Applier {
                 self.idle(link, &mark).await?;
                 continue;
             }
-            if records.len() > 1 && mark.position >= alone {
-                if self.many(link, &mut mark, &records).await? {
-                    self.patience(link);
-                    continue;
-                }
-                alone = records.last().map_or(alone, |record| record.position);
+            if self.many(link, &mut mark, &records).await? {
+                self.patience(link);
+                continue;
             }
-            for record in &records {
+            // After one that must be alone, others may be done together.
+            let alone = if self.backend.checks_each() { 1 } else { records.len() };
+            for record in records.iter().take(alone) {
                 self.one(link, &mut mark, record).await?;
                 self.patience(link);
             }
@@ -221,7 +218,7 @@ impl Applier {
         let expected = match self.claim(record).await? {
             Some(Outcome::Refused { .. }) => {
                 if schema::was_done(link, mark, position).await.map_err(node)? {
-                    self.applied(vec![(position, Effects { affected: vec![0], rows: None })]);
+                    self.applied(vec![(position, Effects::of(vec![0]))]);
                     self.go_on()?;
                 }
                 return self.pass(link, mark, position).await;
@@ -230,7 +227,7 @@ impl Applier {
         };
         match self.persist(link, mark, record, expected.as_ref()).await? {
             Ok(effects) => {
-                mark.moved(position, Last::Applied(effects.affected.iter().sum()));
+                mark.moved(Move::past(position, effects.did()));
                 self.applied(vec![(position, effects)]);
                 self.go_on()
             }
@@ -323,8 +320,8 @@ impl Applier {
     async fn sound(&self, link: &mut Link, mark: &Mark) -> Result<(), End> {
         let failed = |fault: Fault| End::Node(format!("it takes no writes: {fault}"));
         link.begin().await.map_err(failed)?;
-        let to = Move { from: mark.position, to: mark.position.next(), last: Last::Passed };
-        let is_there = link.advance(&self.marks, to).await.map_err(failed)?;
+        let step = Move { from: mark.position, did: vec![Last::Passed] };
+        let is_there = link.advance(&self.marks, &step).await.map_err(failed)?;
         link.take_back().await.map_err(failed)?;
         match is_there {
             true => Ok(()),
@@ -342,10 +339,14 @@ impl Applier {
                 Err(_) => self.check(link, mark).await?,
             }
         }
-        if !link.advance(&self.marks, Move::past(position, Last::Passed)).await.map_err(node)? {
+        let step = Move::past(position, Last::Passed);
+        // In a transaction, as all that changes the node: no session is left that writes without one.
+        link.begin().await.map_err(node)?;
+        if !link.advance(&self.marks, &step).await.map_err(node)? {
             return Err(End::Node("its watermark is not where it was left".to_owned()));
         }
-        mark.moved(position, Last::Passed);
+        link.commit().await.map_err(node)?;
+        mark.moved(step);
         self.shared.with(|board, now| board.passed(self.node, position, now));
         Ok(())
     }

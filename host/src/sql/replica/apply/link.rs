@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use crate::model::Address;
 use crate::sql::backend::{Backend, Bound, Fault, FaultKind, Session, Step};
 use crate::sql::replica::log::{Identity, Position, Statement};
-use crate::sql::replica::mark::{Last, Mark, Marks, Move};
+use crate::sql::replica::mark::{Mark, Marks, Move};
 use crate::sql::replica::patience::{bounded, due};
 use crate::sql::value::Row;
 use crate::sql::write::Returned;
@@ -146,8 +146,10 @@ impl Link {
     }
 
     pub(super) async fn adopt(&mut self, marks: &Marks) -> Result<(), Fault> {
+        self.begin().await?;
         let due = due(self.within);
-        bounded(due, marks.adopt(self.session.as_mut(), (Position(0), Last::Passed), due)).await
+        bounded(due, marks.adopt(self.session.as_mut(), (Position(0), &[]), due)).await?;
+        self.commit().await
     }
 
     /// In a transaction: with its beginning goes what a process before this one may have left open on the node, which would
@@ -163,9 +165,9 @@ impl Link {
         Ok(is_raised)
     }
 
-    pub(super) async fn advance(&mut self, marks: &Marks, to: Move) -> Result<bool, Fault> {
+    pub(super) async fn advance(&mut self, marks: &Marks, step: &Move) -> Result<bool, Fault> {
         let due = due(self.within);
-        bounded(due, marks.advance(self.session.as_mut(), to, due)).await
+        bounded(due, marks.advance(self.session.as_mut(), step, due)).await
     }
 
     pub(super) async fn begin_schema(

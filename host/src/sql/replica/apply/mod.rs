@@ -14,11 +14,13 @@ mod schema;
 
 pub(super) use link::Link;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 
+use super::log::Position;
 use super::mark::Marks;
 use super::shared::Shared;
 use crate::model::{Address, Backoff};
@@ -35,7 +37,7 @@ pub struct Timing {
     pub check: Duration,
     /// How often the log is told how far the nodes are, and what nobody needs is removed from it.
     pub keep: Duration,
-    /// A node with so many entries left applies many in one transaction.
+    /// A node with so many entries left asks the log what came of them, and applies many that are settled in one transaction.
     pub behind: u64,
 }
 
@@ -65,6 +67,8 @@ pub(super) struct Applier {
     pub(super) chance: fastrand::Rng,
     /// What was sent to be made lasting, and nobody knows whether it is.
     pub(super) doubt: entry::Done,
+    /// Entries that do not work together with others, as far as was seen.
+    pub(super) apart: Option<RangeInclusive<Position>>,
     /// How long a statement may take now.
     pub(super) patience: Duration,
 }
@@ -99,6 +103,10 @@ impl Applier {
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
+            if !self.shared.with(|board, _| board.is_in_service(self.node)) {
+                // It will hold something else.
+                self.doubt.clear();
+            }
             // One that is taken out is not even asked until it is filled anew.
             self.shared.until(|board, _| board.is_in_service(self.node).then_some(())).await;
             let began = Clock::now();
@@ -107,10 +115,7 @@ impl Applier {
             self.attend(false);
             let why = match end {
                 End::Fenced(epoch) => return self.shared.fenced(self.node, epoch),
-                End::Halted => {
-                    self.doubt.clear();
-                    continue;
-                }
+                End::Halted => continue,
                 End::Slow(why) => {
                     self.patience = (self.patience * 2).min(LONGEST);
                     why

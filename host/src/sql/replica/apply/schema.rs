@@ -75,6 +75,8 @@ pub(super) async fn attempt(
     let is_known = mark.pending.as_ref().is_some_and(|pending| pending.position == record.position);
     if !is_known {
         let pending = Pending { position: record.position, print: print_of(link).await? };
+        // Of what was applied together the answers have been given.
+        mark.last = mark.last.pop().into_iter().collect();
         if !link.begin_schema(marks, mark, &pending).await? {
             return Ok(Attempt::Moved);
         }
@@ -97,8 +99,8 @@ pub(super) async fn attempt(
 
 async fn finish(link: &mut Link, marks: &Marks, position: Position) -> Result<Attempt, Fault> {
     // What the server counts here is not there any more after a crash, so that it cannot be compared.
-    match link.advance(marks, Move::past(position, Last::Applied(0))).await? {
-        true => Ok(Attempt::Applied(Effects { affected: vec![0], rows: None })),
+    match link.advance(marks, &Move::past(position, Last::Applied(vec![0]))).await? {
+        true => Ok(Attempt::Applied(Effects::of(vec![0]))),
         false => Ok(Attempt::Moved),
     }
 }

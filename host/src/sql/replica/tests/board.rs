@@ -98,3 +98,32 @@ fn what_a_node_has_said_is_in_the_air_until_it_is_decided() {
     answer(&mut board, 1);
     assert!(board.is_decided(Position(1)));
 }
+
+#[test]
+fn nobody_is_told_on_the_strength_of_a_node_being_out_before_the_log_knows_that_it_is() {
+    let (now, last) = (Instant::now(), Position(0));
+    let mut board = standing(Acknowledgement::AllUp, &[0, 0, 0], last, now);
+    board.last = Position(2);
+    let (tell, mut told) = tokio::sync::oneshot::channel();
+    board.wait(Position(2), tell);
+    let answer = |board: &mut Board, node, at, rows| {
+        board.answer(node, Position(at), (Answer::Applied { affected: Some(vec![rows]) }, None), now);
+        for (waiter, said) in std::mem::take(&mut board.out.told) {
+            let _ = waiter.send(said);
+        }
+    };
+    // The last one is first, and did something else with the first entry.
+    for (node, rows) in [(2, 2), (0, 1), (1, 1)] {
+        answer(&mut board, node, 1, rows);
+        answer(&mut board, node, 2, 1);
+    }
+    assert!(!board.is_in_service(2));
+    assert!(told.try_recv().is_err(), "after a crash it would be in service");
+    let decided = board.take_decided();
+    assert_eq!(decided.iter().map(|(at, _)| at.0).collect::<Vec<_>>(), [1, 2]);
+    board.settled(&[Position(1), Position(2)], true);
+    for (waiter, said) in std::mem::take(&mut board.out.told) {
+        let _ = waiter.send(said);
+    }
+    assert!(told.try_recv().is_ok());
+}

@@ -21,7 +21,7 @@ pub(super) const ADD: &str = "UPDATE t SET n = n + 1 WHERE id = 1";
 
 pub(super) struct Trial {
     pub(super) world: Arc<World>,
-    replicas: Replicas,
+    pub(super) replicas: Replicas,
     told: Arc<Mutex<Vec<ReplicaChange>>>,
 }
 

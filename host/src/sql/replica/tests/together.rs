@@ -1,5 +1,6 @@
 //! Writes that wait at the same time: they share a transaction of each node, and each comes out as it would by itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::ack::Acknowledgement;
@@ -11,7 +12,7 @@ use crate::sql::backend::FaultKind;
 
 const WRITES: usize = 12;
 
-/// Writes all at once, behind one that takes its time; `meanwhile` happens when that one is done.
+/// Writes all at once, behind one that takes its time; `meanwhile` happens when the nodes have that one.
 async fn burst(trial: &Trial, texts: &[&str], meanwhile: impl FnOnce()) -> Vec<Result<Vec<u64>, WriteError>> {
     for node in &trial.world.nodes {
         node.lock().slow = 2;
@@ -21,8 +22,11 @@ async fn burst(trial: &Trial, texts: &[&str], meanwhile: impl FnOnce()) -> Vec<R
         tokio::time::sleep(Duration::from_millis(3)).await;
         futures_util::future::join_all(texts.iter().map(|text| trial.write(text))).await
     };
+    let before: Vec<usize> = (0..trial.world.nodes.len()).map(|node| commits(trial, node)).collect();
     let happening = async {
-        tokio::time::sleep(Duration::from_millis(9)).await;
+        while before.iter().enumerate().any(|(node, before)| commits(trial, node) == *before) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         meanwhile();
     };
     let (first, others, ()) = tokio::join!(first, others, happening);
@@ -98,4 +102,40 @@ async fn a_mishap_at_any_step_of_what_is_shared_does_nothing_twice_and_loses_not
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_each_did_is_known_after_the_process_and_the_answer_are_gone() {
+    let before = trial(1).await;
+    let done = burst(&before, &[ADD; WRITES], || {
+        let mut node = before.world.nodes[2].lock();
+        // Not the last of those that are done together. It cannot be asked before the process has ended.
+        node.planned.extend([(At::Execute, Mishap::Miscounts), (At::Commit, Mishap::DoneAndLost)]);
+        node.planned.extend([(At::Open, Mishap::Fails(FaultKind::Connect)); 100]);
+    })
+    .await;
+    assert!(done.iter().all(|done| *done == Ok(vec![1])), "{done:?}");
+    assert!(matches!(before.state(2), State::Down { .. }), "{:?}", before.state(2));
+    let world = Arc::clone(&before.world);
+    drop(before);
+    world.crash();
+    world.nodes[2].lock().planned.clear();
+    let after = Trial::of(&world, Acknowledgement::AllUp, u64::MAX).await;
+    let State::Inconsistent { position, .. } = after.state(2) else { panic!("{:?}", after.state(2)) };
+    assert!(position > Position(1) && position < after.replicas.status().last, "{position}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_fails_together_is_done_one_by_one() {
+    let trial = trial(1).await;
+    let done = burst(&trial, &[ADD; WRITES], || {
+        // The node takes the end of what is shared for too much, each time.
+        trial.world.nodes[1].lock().planned.push((At::Advance, Mishap::Fails(FaultKind::Failed)));
+    })
+    .await;
+    assert!(done.iter().all(|done| *done == Ok(vec![1])), "{done:?}");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!((trial.count(1), trial.state(1)), (WRITES as i64 + 1, State::Up));
+    let commits = commits(&trial, 1);
+    assert!(commits > WRITES, "{commits} transactions");
 }
