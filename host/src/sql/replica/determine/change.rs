@@ -65,7 +65,9 @@ pub(super) fn update(task: &Task<'_>, update: &Update, random: &mut dyn FnMut() 
     };
     match (of_values.or(of_join), of_rows, by_each) {
         (Some(reason), ..) => search(reason, true, true),
-        (None, None, None) => as_it_is(task, &edits, update.returning.is_some(), numbers.clone()).map(Determined::Logged),
+        (None, None, None) => {
+            as_it_is(task, &edits, update.returning.is_some(), numbers.clone()).map(Determined::Logged)
+        }
         (None, of_rows, by_each) => {
             let is_each = by_each.is_some();
             let reason = of_rows.or(by_each).unwrap_or_else(|| Refusal::new("UPDATE", "its rows may differ by node"));
@@ -75,10 +77,10 @@ pub(super) fn update(task: &Task<'_>, update: &Update, random: &mut dyn FnMut() 
     }
 }
 
-/// SQLite computes a subquery for a row when others have been changed already, and MariaDB is not known not to.
+/// SQLite computes a subquery for a row when others have been changed already; PostgreSQL and MariaDB take what was there before.
 fn reads_itself(look: &mut Look<'_, '_>, shown: &Shown<'_>, update: &Update) {
     let (tables, dialect) = (look.task.tables, look.dialect());
-    if dialect == Dialect::Postgres {
+    if dialect != Dialect::Sqlite {
         return;
     }
     let is_own = |name: &ObjectName| tables.get(dialect, name).is_none_or(|table| table.name == shown.table.name);

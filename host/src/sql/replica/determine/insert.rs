@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use sqlparser::ast::{
-    AssignmentTarget, Expr, Ident, Insert, MysqlInsertPriority, ObjectName, OnConflict, OnConflictAction, OnInsert, Parens,
-    SetExpr, SqliteOnConflict, TableObject,
+    AssignmentTarget, Expr, Ident, Insert, MysqlInsertPriority, ObjectName, OnConflict, OnConflictAction, OnInsert,
+    Parens, SetExpr, SqliteOnConflict, TableObject,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
@@ -322,7 +322,8 @@ fn refuse_choice(target: &Target<'_>, gives_numbers: bool) -> Result<(), Refusal
     match met {
         0 | 1 => Ok(()),
         _ => {
-            let why = format!("{} has several unique keys, and which row it updates differs by node", target.table.name);
+            let why =
+                format!("{} has several unique keys, and which row it updates differs by node", target.table.name);
             Err(Refusal::new(construct, why))
         }
     }

@@ -93,9 +93,8 @@ pub(super) fn update(
     let (query, query_params) = find(task, &search, &edits, &clauses)?;
     let returns = update.returning.is_some();
     // MySQL counts only the rows that an UPDATE changes.
-    let is_counted = task.parsed.dialect() != Dialect::MySql
-        && update.or.is_none()
-        && !search.shown.table.traits.settles_conflicts;
+    let is_counted =
+        task.parsed.dialect() != Dialect::MySql && update.or.is_none() && !search.shown.table.traits.settles_conflicts;
     let (tail, is_each) = (places.returning.clone(), search.is_each);
     let form = Keyed { head, set, tail, key, is_each, is_counted, returns, raises };
     Ok(plan(task, &search, (query, query_params), edits, form))

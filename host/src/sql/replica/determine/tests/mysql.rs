@@ -144,7 +144,10 @@ const NUMBERS: &[(&str, &str)] = &[
         "INSERT INTO s VALUES (NULL, 1, 'x'), (0, 2, 'y'), (DEFAULT, 3, 'z'), (50, 4, 'w')",
         "INSERT INTO s VALUES (101, 1, 'x'), (102, 2, 'y'), (103, 3, 'z'), (50, 4, 'w')",
     ),
-    ("INSERT INTO hiding VALUES (1, 2)", "! table `hiding`: a column of it is invisible: list the columns that are given"),
+    (
+        "INSERT INTO hiding VALUES (1, 2)",
+        "! table `hiding`: a column of it is invisible: list the columns that are given",
+    ),
     (
         "INSERT INTO hiding SELECT a, a FROM t",
         "! table `hiding`: a column of it is invisible: list the columns that are given",
@@ -232,7 +235,7 @@ const ORDER: &[(&str, &str)] = &[
     ),
     ("UPDATE s SET a = a + 1", "? SELECT `s`.`id` FROM s"),
     ("UPDATE s SET a = (SELECT MAX(a) FROM s) + id", "? SELECT `s`.`id`, ((SELECT MAX(a) FROM s) + id\n) FROM s"),
-    ("UPDATE t SET a = (SELECT SUM(a) FROM t)", "? SELECT `t`.`id`, ((SELECT SUM(a) FROM t)\n) FROM t"),
+    ("UPDATE t SET a = (SELECT SUM(a) FROM t)", "="),
     (
         "UPDATE t SET a = (SELECT SUM(a) FROM bare) LIMIT 600",
         "? SELECT `t`.`id`, ((SELECT SUM(a) FROM bare)\n) FROM t  LIMIT 600",

@@ -77,8 +77,7 @@ pub(super) fn tables_of(connection: &Connection, sql: &str) -> Tables {
 
 fn each(cases: &[(&str, &str)]) {
     let connection = opened();
-    let all =
-        "SELECT * FROM t, kept, keyed, loose, bare, born, odd, partly, computed, ruled, tree, watched, parent, child, v, words";
+    let all = "SELECT * FROM t, kept, keyed, loose, bare, born, odd, partly, computed, ruled, tree, watched, parent, child, v, words";
     hold(Dialect::Sqlite, &tables_of(&connection, all), cases);
 }
 
