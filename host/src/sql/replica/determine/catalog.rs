@@ -1,7 +1,7 @@
 //! Owns the questions to a node's catalog that tell what must be known of a table before it is written to, one for each
 //! dialect, and reading the answers.
 
-use super::tables::{Auto, Table, TableColumn};
+use super::tables::{Auto, Table, TableColumn, Traits};
 use crate::sql::dialect::Dialect;
 use crate::sql::plan::Refusal;
 use crate::sql::shape::ColumnShape;
@@ -47,7 +47,11 @@ SELECT '"' || replace(t.name, '"', '""') || '"', c.name, c.type,
       OR EXISTS (SELECT 1 FROM pragma_table_xinfo(t.name, 'main') g WHERE g.name = x.name AND g.hidden > 1))),
   c."notnull" = 0 AND NOT (c.pk > 0 AND t.wr = 1) AND NOT (c.pk = 1 AND upper(c.type) = 'INTEGER'
     AND NOT EXISTS (SELECT 1 FROM pragma_index_list(t.name, 'main') WHERE origin = 'pk')),
-  (SELECT group_concat(name, ', ') FROM triggers)
+  (SELECT group_concat(name, ', ') FROM triggers),
+  CASE WHEN m.sql LIKE '%CONFLICT%' THEN 'conflicts ' ELSE '' END
+    || CASE WHEN EXISTS (SELECT 1 FROM pragma_foreign_key_list(t.name, 'main') f WHERE f."table" = t.name COLLATE NOCASE
+      AND f.on_delete IN ('CASCADE', 'RESTRICT')) THEN 'itself' ELSE '' END,
+  (SELECT count(*) FROM pragma_index_list(t.name, 'main') WHERE "unique" = 1), 0
 FROM pragma_table_list t
 JOIN main.sqlite_master m ON m.type = 'table' AND m.name = t.name
 JOIN pragma_table_xinfo(t.name, 'main') c
@@ -128,7 +132,18 @@ SELECT CONCAT('`', REPLACE(c.table_name, '`', '``'), '`'), c.column_name, c.colu
         AND g.table_name = c.table_name AND g.column_name = s.column_name AND COALESCE(g.generation_expression, '') <> ''))),
   IF(c.is_nullable = 'NO', 0, 1),
   (SELECT GROUP_CONCAT(g.trigger_name SEPARATOR ', ') FROM information_schema.triggers g
-    WHERE g.event_object_schema = c.table_schema AND g.event_object_table = c.table_name)
+    WHERE g.event_object_schema = c.table_schema AND g.event_object_table = c.table_name),
+  CONCAT(IF(EXISTS (SELECT 1 FROM information_schema.columns g WHERE g.table_schema = c.table_schema
+    AND g.table_name = c.table_name AND g.extra LIKE '%INVISIBLE%'), 'invisible ', ''),
+    IF(EXISTS (SELECT 1 FROM information_schema.key_column_usage k WHERE k.table_schema = c.table_schema
+    AND k.table_name = c.table_name AND k.referenced_table_schema = c.table_schema
+    AND k.referenced_table_name = c.table_name), 'itself', '')),
+  (SELECT COUNT(DISTINCT s.index_name) FROM information_schema.statistics s WHERE s.table_schema = c.table_schema
+    AND s.table_name = c.table_name AND s.non_unique = 0),
+  (SELECT COUNT(DISTINCT s.index_name) FROM information_schema.statistics s JOIN information_schema.columns g
+    ON g.table_schema = s.table_schema AND g.table_name = s.table_name AND g.column_name = s.column_name
+    WHERE s.table_schema = c.table_schema AND s.table_name = c.table_name AND s.non_unique = 0
+    AND g.extra LIKE '%auto_increment%')
 FROM information_schema.columns c
 JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
 WHERE c.table_schema = DATABASE() AND c.table_schema = COALESCE(?1, DATABASE())
@@ -175,6 +190,7 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
             unique,
             nullable,
             triggers,
+            more @ ..,
         ] = row.as_slice()
         else {
             return Err(unclear());
@@ -196,11 +212,17 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
             declared: declared.to_text().ok_or_else(unclear)?,
             collation: collation.to_text().ok_or_else(unclear)?,
         };
+        let traits = traits(more).ok_or_else(unclear)?;
         let table = found.get_or_insert_with(|| Table {
             name: name.to_text().unwrap_or_default(),
             columns: Vec::new(),
             triggers: triggers.to_text().into_iter().collect(),
+            traits,
         });
+        // It is the number of a row, and no index.
+        let is_rowid = usize::from(matches!(auto, Auto::Rowid { .. }));
+        table.traits.keys += is_rowid;
+        table.traits.numbered_keys += is_rowid;
         table.columns.push(TableColumn {
             shape,
             default: default.to_text(),
@@ -215,6 +237,22 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
         Some(table) if table.name.is_empty() => Err(unclear()),
         found => Ok(found),
     }
+}
+
+/// What is told of a table as a whole: words, how many unique indexes it has, and how many of these have the column that numbers
+/// rows. PostgreSQL tells nothing.
+fn traits(told: &[Value]) -> Option<Traits> {
+    let [words, keys, numbered] = told else { return told.is_empty().then(Traits::default) };
+    let words = words.to_text()?;
+    let has = |word: &str| words.split(' ').any(|told| told == word);
+    let count = |value: &Value| number(value).and_then(|count| usize::try_from(count).ok());
+    Some(Traits {
+        settles_conflicts: has("conflicts"),
+        hides_columns: has("invisible"),
+        refers_to_itself: has("itself"),
+        keys: count(keys)?,
+        numbered_keys: count(numbered)?,
+    })
 }
 
 fn number(value: &Value) -> Option<i64> {

@@ -25,6 +25,23 @@ pub struct Table {
     /// What else runs when its rows change: triggers and rules, its own and those of tables that its changes reach by foreign
     /// keys.
     pub triggers: Vec<String>,
+    /// What else is to be known of it.
+    pub traits: Traits,
+}
+
+/// What is to be known of a table as a whole; what a dialect does not have is not set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// SQLite: its definition may say what becomes of conflicts (`UNIQUE ON CONFLICT REPLACE`).
+    pub settles_conflicts: bool,
+    /// MySQL: it has columns that are given no value where none are listed (`INVISIBLE`).
+    pub hides_columns: bool,
+    /// SQLite and MySQL: its rows refer to others of it by a foreign key that is checked, or takes effect, row by row.
+    pub refers_to_itself: bool,
+    /// SQLite and MySQL: how many unique indexes and keys it has.
+    pub keys: usize,
+    /// How many of them have the column that numbers rows.
+    pub numbered_keys: usize,
 }
 
 /// A column of a table.

@@ -8,7 +8,7 @@ mod params;
 mod postgres;
 mod sqlite;
 
-use super::tables::{Auto, Table, TableColumn, Tables};
+use super::tables::{Auto, Table, TableColumn, Tables, Traits};
 use super::{Determined, Draft, Moment, determine, names};
 use crate::sql::dialect::Dialect;
 use crate::sql::parse::{Parsed, parse};
@@ -99,5 +99,12 @@ fn made(dialect: Dialect, name: &str, columns: &[&str]) -> Table {
             is_nullable: !has("key"),
         }
     });
-    Table { name: dialect.quote(name), columns: columns.collect(), triggers: Vec::new() }
+    let columns: Vec<TableColumn> = columns.collect();
+    // The primary key is one, and each other unique column.
+    let key = columns.iter().filter(|column| column.key > 0);
+    let others = columns.iter().filter(|column| column.key == 0 && column.is_unique).count();
+    let keys = others + usize::from(key.clone().count() > 0);
+    let numbered_keys = usize::from(key.clone().any(|column| column.auto != Auto::No));
+    let traits = Traits { keys, numbered_keys, ..Traits::default() };
+    Table { name: dialect.quote(name), columns, triggers: Vec::new(), traits }
 }

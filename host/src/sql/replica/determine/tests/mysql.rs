@@ -20,6 +20,22 @@ fn tables() -> Tables {
     tables.insert("odd".into(), made("odd", &["a int", "at datetime = sysdate()", "who varchar(80) = current_user()"]));
     tables.insert("bits".into(), made("bits", &["a int", "b bit(1) = b'0'", "c varchar(9) = NULL"]));
     tables.insert("bare".into(), made("bare", &["a int", "b varchar(20)"]));
+    tables.insert("hiding".into(), {
+        let mut table = made("hiding", &["a int", "id int key increment", "b int"]);
+        table.traits.hides_columns = true;
+        table
+    });
+    tables.insert("tree".into(), {
+        let mut table = made("tree", &["id int key", "p int"]);
+        table.traits.refers_to_itself = true;
+        table
+    });
+    tables.insert("watched".into(), {
+        let mut table = made("watched", &["id int key", "a int"]);
+        table.triggers.push("trigger audit".into());
+        table
+    });
+    tables.insert("twice".into(), made("twice", &["id int key", "a int unique", "b int"]));
     tables.insert("bytewise".into(), {
         let mut table = made("bytewise", &["a int", "b varchar(20)"]);
         table.columns.iter_mut().for_each(|column| column.shape.collation = "utf8mb4_bin".into());
@@ -38,7 +54,7 @@ const AS_IT_IS: &[(&str, &str)] = &[
     ("INSERT INTO bare SET a = 1", "="),
     ("INSERT IGNORE INTO s (id, a) VALUES (1, 1)", "="),
     ("REPLACE INTO s (id, a) VALUES (1, 1)", "="),
-    ("INSERT INTO s (id, a) VALUES (1, 1) ON DUPLICATE KEY UPDATE a = VALUES(a) + a", "="),
+    ("INSERT INTO t (id, a) VALUES (1, 1) ON DUPLICATE KEY UPDATE a = VALUES(a) + a", "="),
     ("INSERT INTO bits (a) VALUES (1)", "="),
     ("UPDATE t SET a = a + 1 WHERE b LIKE 'x%'", "="),
     ("UPDATE t SET a = 1 ORDER BY id LIMIT 5", "="),
@@ -128,6 +144,16 @@ const NUMBERS: &[(&str, &str)] = &[
         "INSERT INTO s VALUES (NULL, 1, 'x'), (0, 2, 'y'), (DEFAULT, 3, 'z'), (50, 4, 'w')",
         "INSERT INTO s VALUES (101, 1, 'x'), (102, 2, 'y'), (103, 3, 'z'), (50, 4, 'w')",
     ),
+    (
+        "INSERT INTO hiding VALUES (1, 2)",
+        "! table `hiding`: a column of it is invisible: list the columns that are given",
+    ),
+    (
+        "INSERT INTO hiding SELECT a, a FROM t",
+        "! table `hiding`: a column of it is invisible: list the columns that are given",
+    ),
+    ("INSERT INTO hiding (a, b) VALUES (1, 2)", "INSERT INTO hiding (a, b, `id`) VALUES (1, 2, 101)"),
+    ("INSERT INTO hiding () VALUES ()", "INSERT INTO hiding (`id`) VALUES (101)"),
     ("INSERT INTO s () VALUES ()", "INSERT INTO s (`id`) VALUES (101)"),
     ("INSERT INTO s VALUES ()", "INSERT INTO s (`id`) VALUES (101)"),
     ("INSERT INTO s SET a = 1", "INSERT INTO s SET `id` = 101, a = 1"),
@@ -155,9 +181,26 @@ const NUMBERS: &[(&str, &str)] = &[
         "! column `id`: it numbers rows: give a number, as a literal or a parameter, or leave it out",
     ),
     ("INSERT INTO s (a) SELECT a FROM t", "? SELECT a FROM t"),
-    ("INSERT INTO s (id, a) SELECT id, a FROM t ON DUPLICATE KEY UPDATE a = VALUES(a)", "? SELECT id, a FROM t"),
+    ("INSERT INTO s (a) SELECT a FROM t ON DUPLICATE KEY UPDATE a = VALUES(a)", "? SELECT a FROM t"),
     (
-        "INSERT INTO s (id, a) SELECT id, a FROM t ON DUPLICATE KEY UPDATE a = t.a",
+        "INSERT INTO s (id, a) SELECT id, a FROM t ON DUPLICATE KEY UPDATE a = VALUES(a)",
+        "! ON DUPLICATE KEY UPDATE: `s` has several unique keys, and which row it updates differs by node",
+    ),
+    (
+        "INSERT INTO s (id, a) VALUES (1, 1) ON DUPLICATE KEY UPDATE b = VALUES(b)",
+        "! ON DUPLICATE KEY UPDATE: `s` has several unique keys, and which row it updates differs by node",
+    ),
+    (
+        "INSERT INTO s (id, a) VALUES (NULL, 1), (5, 2) ON DUPLICATE KEY UPDATE b = VALUES(b)",
+        "! ON DUPLICATE KEY UPDATE: `s` has several unique keys, and which row it updates differs by node",
+    ),
+    (
+        "INSERT INTO twice (id, a, b) VALUES (1, 1, 1) ON DUPLICATE KEY UPDATE b = 2",
+        "! ON DUPLICATE KEY UPDATE: `twice` has several unique keys, and which row it updates differs by node",
+    ),
+    ("REPLACE INTO twice (id, a, b) VALUES (1, 1, 1)", "="),
+    (
+        "INSERT INTO s (a) SELECT a FROM t ON DUPLICATE KEY UPDATE a = t.a",
         "! ON DUPLICATE KEY UPDATE with a column: behind a query a name in it may be a column of the query, too; write VALUES(column), or plain values",
     ),
     ("UPDATE s SET id = 9 WHERE id = 8", "="),
@@ -191,10 +234,37 @@ const ORDER: &[(&str, &str)] = &[
         "! UPDATE of a join: write it as UPDATE of one table, with a subquery",
     ),
     ("UPDATE s SET a = a + 1", "? SELECT `s`.`id` FROM s"),
+    ("UPDATE s SET a = (SELECT MAX(a) FROM s) + id", "? SELECT `s`.`id`, ((SELECT MAX(a) FROM s) + id\n) FROM s"),
+    ("UPDATE t SET a = (SELECT SUM(a) FROM t)", "="),
+    (
+        "UPDATE t SET a = (SELECT SUM(a) FROM bare) LIMIT 600",
+        "? SELECT `t`.`id`, ((SELECT SUM(a) FROM bare)\n) FROM t  LIMIT 600",
+    ),
     ("DELETE QUICK FROM t ORDER BY a LIMIT 1", "! DELETE: not in a form that is known"),
     ("DELETE IGNORE FROM t LIMIT 1", "! DELETE: not in a form that is known"),
     ("DELETE LOW_PRIORITY FROM t ORDER BY id", "! DELETE: not in a form that is known"),
-    ("DELETE QUICK FROM t WHERE a = 1", "="),
+    ("DELETE QUICK FROM t WHERE a = 1", "! DELETE QUICK: it is none of the tables that are joined"),
+    ("DELETE IGNORE FROM t WHERE a = 1", "! DELETE IGNORE: it is none of the tables that are joined"),
+    ("DELETE bare FROM t JOIN bare AS x ON x.a = t.a", "! DELETE bare: it is none of the tables that are joined"),
+    ("DELETE x FROM t JOIN bare AS x ON x.a = t.a", "="),
+    ("DELETE FROM bare USING t JOIN tree ON tree.p = t.a", "! DELETE bare: it is none of the tables that are joined"),
+    ("DELETE t, bare FROM t JOIN bare ON bare.a = t.a", "! DELETE from several tables: write one for each"),
+    ("DELETE FROM t, bare USING t JOIN bare ON bare.a = t.a", "! DELETE from several tables: write one for each"),
+    (
+        "DELETE watched FROM (t JOIN watched ON watched.a = t.a)",
+        "! table watched: a write to it runs trigger audit, whose body is not seen",
+    ),
+    ("DELETE t FROM (t JOIN bare ON bare.a = t.a)", "="),
+    ("DELETE FROM tree WHERE p = 5", "? SELECT `tree`.`id` FROM tree WHERE p = 5"),
+    ("DELETE FROM tree", "? SELECT `tree`.`id` FROM tree"),
+    ("DELETE FROM tree WHERE id = 5", "="),
+    ("DELETE FROM tree WHERE p > 5 ORDER BY id DESC", "="),
+    ("DELETE FROM tree WHERE p > 5 ORDER BY p", "? SELECT `tree`.`id` FROM tree WHERE p > 5 ORDER BY p"),
+    (
+        "DELETE tree FROM tree JOIN t ON t.a = tree.p",
+        "! DELETE tree: its rows refer to each other: write it without a join",
+    ),
+    ("DELETE t FROM tree JOIN t ON t.a = tree.p", "="),
     (
         "DELETE FROM bytewise WHERE a IN (SELECT a FROM (SELECT b AS id, a FROM t ORDER BY id LIMIT 1) x)",
         "! LIMIT: without ORDER BY of a whole primary key its rows may differ by node, and `bytewise` has no primary key by which its rows could be named",

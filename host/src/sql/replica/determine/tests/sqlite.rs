@@ -18,6 +18,9 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE partly (id INTEGER PRIMARY KEY, a INTEGER, active INTEGER);
     CREATE UNIQUE INDEX only_active ON partly (a) WHERE active;
     CREATE TABLE computed (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, d INTEGER GENERATED ALWAYS AS (a * b) UNIQUE);
+    CREATE TABLE ruled (id INTEGER PRIMARY KEY, a TEXT, u INTEGER UNIQUE ON CONFLICT REPLACE,
+        s TEXT DEFAULT 'x' UNIQUE ON CONFLICT IGNORE);
+    CREATE TABLE tree (id INTEGER PRIMARY KEY, a, p INTEGER REFERENCES tree ON DELETE CASCADE);
     CREATE TABLE watched (id INTEGER PRIMARY KEY, a);
     CREATE TRIGGER watch AFTER INSERT ON watched BEGIN UPDATE watched SET a = random() WHERE id = new.id; END;
     CREATE TABLE parent (id INTEGER PRIMARY KEY);
@@ -74,8 +77,7 @@ pub(super) fn tables_of(connection: &Connection, sql: &str) -> Tables {
 
 fn each(cases: &[(&str, &str)]) {
     let connection = opened();
-    let all =
-        "SELECT * FROM t, kept, keyed, loose, bare, born, odd, partly, computed, watched, parent, child, v, words";
+    let all = "SELECT * FROM t, kept, keyed, loose, bare, born, odd, partly, computed, ruled, tree, watched, parent, child, v, words";
     hold(Dialect::Sqlite, &tables_of(&connection, all), cases);
 }
 
@@ -333,6 +335,29 @@ const ORDER: &[(&str, &str)] = &[
         "UPDATE OR IGNORE keyed SET u = 1 WHERE n > 2",
         "? SELECT \"keyed\".\"k\", \"keyed\".\"n\" FROM keyed WHERE n > 2",
     ),
+    (
+        "INSERT INTO keyed (k, n, u) VALUES ('a', 1, 1) ON CONFLICT DO UPDATE SET v = 1",
+        "! ON CONFLICT DO UPDATE: \"keyed\" has several unique keys, and which row it updates differs by node",
+    ),
+    ("INSERT INTO keyed (k, n, u) VALUES ('a', 1, 1) ON CONFLICT (u) DO UPDATE SET v = 1", "="),
+    ("INSERT INTO keyed (k, n, u) VALUES ('a', 1, 1) ON CONFLICT DO NOTHING", "="),
+    (
+        "INSERT INTO partly (a) VALUES (1) ON CONFLICT DO UPDATE SET active = 1",
+        "INSERT INTO partly (a, \"id\") VALUES (1, 101) ON CONFLICT DO UPDATE SET active = 1",
+    ),
+    (
+        "INSERT INTO partly (id, a) VALUES (5, 1) ON CONFLICT DO UPDATE SET active = 1",
+        "! ON CONFLICT DO UPDATE: \"partly\" has several unique keys, and which row it updates differs by node",
+    ),
+    ("DELETE FROM tree WHERE a = 1", "? SELECT \"tree\".\"id\" FROM tree WHERE a = 1"),
+    ("DELETE FROM tree WHERE id = 1", "="),
+    ("UPDATE ruled SET u = 1", "? SELECT \"ruled\".\"id\" FROM ruled"),
+    ("UPDATE ruled SET u = NULL", "? SELECT \"ruled\".\"id\" FROM ruled"),
+    ("UPDATE ruled SET s = 'y' WHERE a = 'z'", "? SELECT \"ruled\".\"id\" FROM ruled WHERE a = 'z'"),
+    ("UPDATE ruled SET s = upper('y')", "? SELECT \"ruled\".\"id\" FROM ruled"),
+    ("UPDATE ruled SET (a, u) = ('y', 5)", "? SELECT \"ruled\".\"id\" FROM ruled"),
+    ("UPDATE ruled SET u = 1 WHERE id = 5", "="),
+    ("UPDATE ruled SET a = 'y'", "="),
     ("UPDATE OR FAIL keyed SET u = 1", "! UPDATE OR FAIL: it is done whole or not at all"),
     ("UPDATE keyed SET u = u + 1", "? SELECT \"keyed\".\"k\", \"keyed\".\"n\" FROM keyed"),
     ("UPDATE keyed SET u = u + 1 WHERE k = 'a' AND n = 1", "="),
