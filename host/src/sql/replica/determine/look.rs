@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query,
-    Select, SetExpr, TableFactor, Value as Literal, Visit, Visitor, With, visit_expressions,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, Select, SetExpr,
+    TableFactor, Value as Literal, Visit, Visitor, With, visit_expressions,
 };
 
 use super::clock::{Clock, Moment};
@@ -14,7 +14,7 @@ use super::functions::{Verdict, verdict};
 use super::random::{self, Random};
 use super::tables::Tables;
 use super::text::{Part, number_of};
-use super::{dates, order};
+use super::{cast, dates, order};
 use crate::sql::dialect::{Dialect, arguments};
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;
@@ -227,7 +227,7 @@ impl<'a, 'r> Look<'a, 'r> {
     }
 
     /// A text that PostgreSQL takes for a moment where it expects one.
-    fn moment(&self, literal: &Literal) -> ControlFlow<Refusal> {
+    pub(super) fn moment(&self, literal: &Literal) -> ControlFlow<Refusal> {
         let text = match (literal.clone().into_string(), self.parameter(literal)) {
             (_, Some(Value::Text(text))) => text.clone(),
             (Some(text), _) => text,
@@ -241,51 +241,12 @@ impl<'a, 'r> Look<'a, 'r> {
         }
         ControlFlow::Continue(())
     }
-
-    fn cast(&mut self, inner: &Expr, data_type: &DataType) -> ControlFlow<Refusal> {
-        if self.dialect() != Dialect::Postgres {
-            return ControlFlow::Continue(());
-        }
-        let name = data_type.to_string().to_ascii_lowercase();
-        if name.starts_with("reg") || name == "oid" || name == "xid" || name == "tid" {
-            return refuse(format!("a cast to {name}"), "numbers of objects differ by node");
-        }
-        let is_time = ["time", "date", "abstime", "tsrange", "tstzrange", "tsmulti", "tstzmulti"]
-            .iter()
-            .any(|word| name.starts_with(word));
-        let is_sure = match inner {
-            Expr::Value(_) => true,
-            Expr::Function(function) => matches!(verdict(self.dialect(), function, &|_| false), Verdict::Clock(_)),
-            Expr::Cast { data_type, .. } => {
-                let inner = data_type.to_string().to_ascii_lowercase();
-                inner.starts_with("time") || inner.starts_with("date")
-            }
-            other => matches!(self.kind(other), Kind::Date | Kind::Timestamp | Kind::Time | Kind::Null),
-        };
-        if (is_time || is_unknown(data_type)) && !is_sure {
-            self.by_rows(format!("a cast to {name}"), "a text such as 'now' would be another moment on each node");
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 /// Whether PostgreSQL could read a text, or a part of it (a bound of a range, an element), as a moment that passes.
 pub(super) fn may_be_moment(dialect: Dialect, text: &str) -> bool {
     let is_moment = |word: &str| dialect.rules().is_moment(word);
     text.split(|c: char| !c.is_ascii_alphabetic()).any(is_moment)
-}
-
-/// Whether a type is none of the grammar's own: it may be one of moments by another name.
-fn is_unknown(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Custom(..) => true,
-        DataType::Array(
-            ArrayElemTypeDef::AngleBracket(inner)
-            | ArrayElemTypeDef::SquareBracket(inner, _)
-            | ArrayElemTypeDef::Parenthesis(inner),
-        ) => is_unknown(inner),
-        _ => false,
-    }
 }
 
 pub(super) fn refuse(construct: impl Into<String>, why: &str) -> ControlFlow<Refusal> {
@@ -318,6 +279,9 @@ impl Visitor for Look<'_, '_> {
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Refusal> {
         if select.into.is_some() {
             return refuse("SELECT INTO", "a table is made with CREATE TABLE and filled with INSERT");
+        }
+        if self.dialect() == Dialect::Postgres {
+            cast::refuse_types(&select.projection)?;
         }
         self.scopes.push(order::scope(self, &select.from));
         order::select(self, select);
@@ -371,8 +335,11 @@ impl Visitor for Look<'_, '_> {
             Expr::CompoundIdentifier(parts) => parts.last().map_or(ControlFlow::Continue(()), |name| self.name(name)),
             Expr::Function(function) => self.call(function, expr),
             Expr::Value(value) => self.moment(&value.value),
-            Expr::TypedString(typed) => self.moment(&typed.value.value),
-            Expr::Cast { expr: inner, data_type, .. } => self.cast(inner, data_type),
+            Expr::TypedString(typed) => {
+                self.moment(&typed.value.value)?;
+                cast::typed(self, typed)
+            }
+            Expr::Cast { expr: inner, data_type, .. } => cast::cast(self, inner, data_type),
             Expr::BinaryOp { op: BinaryOperator::PGCustomBinaryOperator(_) | BinaryOperator::Custom(_), .. } => {
                 refuse("OPERATOR(…)", "not an operator that is known")
             }

@@ -17,6 +17,7 @@
 //! and triggers, whose bodies are not seen, are refused.
 
 mod alias;
+mod cast;
 mod catalog;
 mod change;
 mod class;

@@ -37,6 +37,7 @@ fn tables() -> Tables {
     );
     tables.insert("bare".into(), made("bare", &["a integer", "b text", "x real"]));
     tables.insert("keyed".into(), made("keyed", &["k text key", "n integer key", "v text", "u integer unique"]));
+    tables.insert("typed".into(), made("typed", &["id integer key", "m mood = 'open'::mood"]));
     let mut watched = made("watched", &["id integer key", "a integer"]);
     watched.triggers.push("trigger audit".into());
     tables.insert("watched".into(), watched);
@@ -452,6 +453,34 @@ const SESSION: &[(&str, &str)] = &[
 #[test]
 fn what_belongs_to_a_session_or_is_not_known_is_refused() {
     each(SESSION);
+}
+
+const OBJECTS: &[(&str, &str)] = &[
+    (
+        "UPDATE t SET a = ('t'::pg_catalog.regclass)::int",
+        "! a cast to pg_catalog.regclass: numbers of objects differ by node",
+    ),
+    ("UPDATE t SET a = ('t'::\"regclass\")::int", "! a cast to \"regclass\": numbers of objects differ by node"),
+    ("UPDATE t SET a = (regclass 't')::int", "! a cast to regclass: numbers of objects differ by node"),
+    ("UPDATE t SET a = REGCLASS 't'::int", "! a cast to regclass: numbers of objects differ by node"),
+    ("UPDATE t SET a = CAST('{t}' AS oid[])[1]", "! a cast to oid[]: numbers of objects differ by node"),
+    (
+        "UPDATE t SET a = (SELECT regproc 'now')",
+        "! regproc AS 'now': write a name in double quotes, and the type of a text behind it, with ::",
+    ),
+    ("UPDATE t SET a = ('t'::number)::int", "? SELECT \"t\".\"id\", (('t'::number)::int\n) FROM t"),
+    ("UPDATE t SET a = ('t'::timely)::int", "? SELECT \"t\".\"id\", (('t'::timely)::int\n) FROM t"),
+    ("UPDATE t SET b = '10.0.0.1'::inet::text || '5'::pg_catalog.int4::text", "="),
+    ("UPDATE typed SET m = 'shut'::mood WHERE id > 5", "="),
+    ("UPDATE typed SET m = 'shut'::public.mood", "="),
+    ("INSERT INTO typed (id, m) VALUES (1, 'open'::mood), (2, 'shut'::mood)", "="),
+    ("INSERT INTO typed (id) VALUES (1)", "="),
+    ("INSERT INTO typed (id, m) VALUES (1, 'open'::other)", "? SELECT 1, 'open'::other"),
+];
+
+#[test]
+fn numbers_of_objects_are_refused_however_their_types_are_written() {
+    each(OBJECTS);
 }
 
 /// What the server could read as a moment, or have as a default by another name.
