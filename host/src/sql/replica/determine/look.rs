@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, Select, SetExpr,
+    Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, Select, SetExpr,
     TableFactor, Value as Literal, Visit, Visitor, With, visit_expressions,
 };
 
@@ -14,7 +14,7 @@ use super::functions::{Verdict, verdict};
 use super::random::{self, Random};
 use super::tables::Tables;
 use super::text::{Part, number_of};
-use super::{cast, dates, order};
+use super::{cast, dates, known, order, qualified};
 use crate::sql::dialect::{Dialect, arguments};
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;
@@ -330,9 +330,19 @@ impl Visitor for Look<'_, '_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Refusal> {
+        if let Some((construct, why)) = known::unknown(expr) {
+            return refuse(construct, why);
+        }
         match expr {
             Expr::Identifier(name) => self.name(name),
-            Expr::CompoundIdentifier(parts) => parts.last().map_or(ControlFlow::Continue(()), |name| self.name(name)),
+            Expr::CompoundIdentifier(parts) => {
+                qualified::name(self, parts);
+                parts.last().map_or(ControlFlow::Continue(()), |name| self.name(name))
+            }
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                qualified::field(self, expr, root, access_chain);
+                ControlFlow::Continue(())
+            }
             Expr::Function(function) => self.call(function, expr),
             Expr::Value(value) => self.moment(&value.value),
             Expr::TypedString(typed) => {
@@ -340,17 +350,9 @@ impl Visitor for Look<'_, '_> {
                 cast::typed(self, typed)
             }
             Expr::Cast { expr: inner, data_type, .. } => cast::cast(self, inner, data_type),
-            Expr::BinaryOp { op: BinaryOperator::PGCustomBinaryOperator(_) | BinaryOperator::Custom(_), .. } => {
-                refuse("OPERATOR(…)", "not an operator that is known")
-            }
-            Expr::BinaryOp { op: BinaryOperator::Match, .. } => refuse("MATCH", "not an operator that is known"),
             Expr::Subquery(query) => {
                 order::one_value(self, query);
                 ControlFlow::Continue(())
-            }
-            Expr::MatchAgainst { .. } => refuse("MATCH … AGAINST", "how well a row matches differs by node"),
-            Expr::Prior(_) | Expr::OuterJoin(_) | Expr::Lambda(_) | Expr::Dictionary(_) | Expr::Map(_) => {
-                refuse(expr.to_string(), "not an expression that is known")
             }
             _ => ControlFlow::Continue(()),
         }

@@ -483,6 +483,37 @@ fn numbers_of_objects_are_refused_however_their_types_are_written() {
     each(OBJECTS);
 }
 
+const QUALIFIED: &[(&str, &str)] = &[
+    ("UPDATE t SET a = t.a + 1, b = public.t.b", "="),
+    ("UPDATE t AS x SET a = x.a + 1 RETURNING x.a", "="),
+    ("UPDATE t SET a = t.f", "? SELECT \"t\".\"id\", (t.f\n) FROM t"),
+    ("UPDATE t SET a = (t).f", "? SELECT \"t\".\"id\", ((t).f\n) FROM t"),
+    ("UPDATE t SET a = (b).f", "? SELECT \"t\".\"id\", ((b).f\n) FROM t"),
+    ("UPDATE t AS x SET a = x.f", "? SELECT…"),
+    ("DELETE FROM t WHERE t.f > 1", "? SELECT \"t\".\"id\" FROM t WHERE t.f > 1"),
+    ("DELETE FROM t WHERE t.b[1] = 'x'", "="),
+    ("DELETE FROM t USING bare x WHERE x.a = t.a", "="),
+    (
+        "DELETE FROM t USING bare x WHERE x.a = t.a AND x.f > 1",
+        "! x.f: it is no column of a table that is known, and may be a call of a function",
+    ),
+    ("DELETE FROM t WHERE a IN (SELECT v.n FROM (SELECT a AS n FROM bare) v)", "="),
+    ("DELETE FROM t WHERE a IN (SELECT v.n FROM (VALUES (1), (2)) AS v(n))", "="),
+    ("DELETE FROM t WHERE a IN (SELECT v.f FROM (SELECT a AS n FROM bare) v)", "? SELECT…"),
+    ("DELETE FROM t WHERE a IN (SELECT t.f FROM (SELECT a AS f FROM bare) t)", "? SELECT…"),
+    ("WITH x AS (SELECT a FROM bare) UPDATE t SET a = 1 WHERE a IN (SELECT x.a FROM x)", "="),
+    ("INSERT INTO t AS x (id, a) VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET a = x.a + EXCLUDED.a", "="),
+    (
+        "INSERT INTO t (id, a) VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET a = EXCLUDED.f",
+        "! EXCLUDED.f: it is no column of a table that is known, and may be a call of a function",
+    ),
+];
+
+#[test]
+fn a_name_that_may_be_a_call_is_done_by_rows_or_refused() {
+    each(QUALIFIED);
+}
+
 /// What the server could read as a moment, or have as a default by another name.
 #[test]
 fn moments_are_seen_within_values_and_behind_names_of_types() {
