@@ -299,6 +299,11 @@ pub(super) trait Rules: fmt::Debug + Sync {
         false
     }
 
+    /// Whether values of a type, written in lower case, are numbers of objects, which each node has of its own.
+    fn is_of_objects(&self, _declared: &str) -> bool {
+        false
+    }
+
     /// Whether a text could be read as a moment that passes, such as PostgreSQL's `'today'`.
     fn is_moment(&self, _text: &str) -> bool {
         false

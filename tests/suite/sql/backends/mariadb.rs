@@ -215,3 +215,22 @@ async fn a_session_that_a_function_has_changed_is_as_before_for_the_next() {
     // Outside of a transaction it still cannot write.
     assert_eq!(failure(&mut *next, bound("CREATE TABLE t (a int)")).await.kind, FaultKind::Statement);
 }
+
+#[tokio::test]
+async fn a_session_is_set_alike_whatever_the_server_is_set_to() {
+    let server = start().await;
+    for set in [
+        "collation_connection = utf8mb4_bin",
+        "foreign_key_checks = 0",
+        "unique_checks = 0",
+        "explicit_defaults_for_timestamp = 0",
+        "default_regex_flags = 'DOTALL'",
+    ] {
+        server.connect(None).await.query_drop(format!("SET GLOBAL {set}")).await.expect(set);
+    }
+    let backend = server.backend(1);
+    let sql = "SELECT CONCAT_WS(' ', @@collation_connection, @@foreign_key_checks, @@unique_checks, \
+               @@explicit_defaults_for_timestamp, @@default_regex_flags)";
+    let found = all(&mut *session(&backend, &server).await, sql).await;
+    assert_eq!(found, [[Value::Text("utf8mb4_general_ci 1 1 1 ".to_owned())]]);
+}

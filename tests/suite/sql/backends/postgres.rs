@@ -253,6 +253,39 @@ async fn a_session_that_a_function_has_changed_is_as_before_for_the_next() {
 }
 
 #[tokio::test]
+async fn a_session_is_set_alike_whatever_the_server_is_set_to() {
+    const NAMES: [&str; 9] = [
+        "datestyle",
+        "timezone_abbreviations",
+        "lc_monetary",
+        "default_text_search_config",
+        "transform_null_equals",
+        "array_nulls",
+        "quote_all_identifiers",
+        "xmloption",
+        "intervalstyle",
+    ];
+    let server = Postgres::start().await;
+    let side = server.connect("postgres").await;
+    for set in [
+        "datestyle = 'SQL, DMY'",
+        "timezone_abbreviations = 'Australia'",
+        "default_text_search_config = 'pg_catalog.english'",
+        "transform_null_equals = on",
+        "array_nulls = off",
+        "quote_all_identifiers = on",
+        "xmloption = document",
+    ] {
+        side.batch_execute(&format!("ALTER DATABASE postgres SET {set}")).await.expect(set);
+    }
+    let backend = server.backend(1);
+    let asked = NAMES.map(|name| format!("current_setting('{name}')")).join(", ");
+    let found = all(&mut *session(&backend, &server).await, &format!("SELECT {asked}")).await;
+    let wanted = ["ISO, MDY", "Default", "C", "pg_catalog.simple", "off", "on", "off", "content", "postgres"];
+    assert_eq!(found, [wanted.map(|text| Value::Text(text.to_owned())).to_vec()]);
+}
+
+#[tokio::test]
 async fn a_row_that_is_too_long_is_refused() {
     let server = Postgres::start().await;
     let backend = server.backend(1);

@@ -19,11 +19,15 @@ use crate::sql::backend::{Fault, FaultKind};
 
 /// How many statements stay prepared on a connection.
 const PREPARED: usize = 256;
-/// Fixed for each session, also when it is reset, so that all nodes read and write values alike.
-const SETTINGS: &str = "SET NAMES utf8mb4; SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION,\
+/// Fixed for each session, also when it is reset, so that all nodes read and write values alike. What stands in `/*M!` only
+/// MariaDB reads, from the version on that is named.
+const SETTINGS: &str = "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci; \
+     SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION,\
      ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE', SESSION time_zone = '+00:00', SESSION autocommit = 1, \
      SESSION character_set_results = NULL, SESSION lc_time_names = 'en_US', SESSION default_week_format = 0, \
-     SESSION div_precision_increment = 4, SESSION default_storage_engine = InnoDB";
+     SESSION div_precision_increment = 4, SESSION default_storage_engine = InnoDB, \
+     SESSION foreign_key_checks = 1, SESSION unique_checks = 1 /*M!100804 , SESSION explicit_defaults_for_timestamp = 1 */ \
+     /*M!100005 , SESSION default_regex_flags = '' */";
 
 /// Makes connections.
 pub(super) struct Dial {

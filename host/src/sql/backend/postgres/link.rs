@@ -23,10 +23,13 @@ use crate::sql::backend::{Fault, FaultKind};
 
 /// How many statements stay prepared on a connection: a plan takes some ten kilobytes of the server's memory.
 const PREPARED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
-/// Fixed for each session, so that all nodes read and write values alike, and what is committed outlives a power cut.
-const OPTIONS: &str = "-c default_transaction_read_only=on -c statement_timeout=0 -c timezone=UTC -c datestyle=ISO \
-     -c intervalstyle=postgres -c standard_conforming_strings=on -c bytea_output=hex -c row_security=on \
-     -c lc_time=C -c lc_numeric=C -c extra_float_digits=1 -c synchronous_commit=on";
+/// Fixed for each session, so that all nodes read and write values alike, and what is committed outlives a power cut. `RESET ALL`
+/// goes back to them.
+const OPTIONS: &str = "-c default_transaction_read_only=on -c statement_timeout=0 -c timezone=UTC \
+     -c timezone_abbreviations=Default -c datestyle=ISO,MDY -c intervalstyle=postgres -c standard_conforming_strings=on \
+     -c bytea_output=hex -c row_security=on -c lc_time=C -c lc_numeric=C -c lc_monetary=C \
+     -c default_text_search_config=pg_catalog.simple -c transform_null_equals=off -c array_nulls=on \
+     -c quote_all_identifiers=off -c xmloption=content -c extra_float_digits=1 -c synchronous_commit=on";
 /// What a session has of its own besides prepared statements, and how it began: settings as above, nothing else.
 const CLEAN: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES; \
      DISCARD PLANS; SELECT pg_catalog.pg_advisory_unlock_all()";

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use sqlparser::{
-    ast::{Expr, Function, Ident, Value},
+    ast::{Expr, Function, Ident, TypedString, Value},
     tokenizer::Token,
 };
 
@@ -185,9 +185,9 @@ impl Rules for Postgres {
             {
                 Some((typed.to_string(), "it differs by moment"))
             }
-            Expr::Cast { data_type, .. } => {
+            Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. }) => {
                 let name = data_type.to_string().to_ascii_lowercase();
-                is_of_objects(&name).then_some((format!("a cast to {name}"), "numbers of objects differ by node"))
+                self.is_of_objects(&name).then_some((format!("a cast to {name}"), "numbers of objects differ by node"))
             }
             _ => None,
         }
@@ -207,6 +207,16 @@ impl Rules for Postgres {
         matches!(function, "nextval" | "setval")
     }
 
+    /// `regclass`, `pg_catalog.oid`, `"regtype"[]`; and numbers of transactions and of rows.
+    fn is_of_objects(&self, declared: &str) -> bool {
+        let last = declared.rsplit('.').next().unwrap_or(declared);
+        let last = last.split(['[', '(']).next().unwrap_or(last).trim().trim_matches('"');
+        let objects = ["class", "collation", "config", "dictionary", "namespace", "oper", "operator", "proc"];
+        let is_object = |rest: &str| objects.contains(&rest) || ["procedure", "role", "type"].contains(&rest);
+        ["oid", "oidvector", "xid", "xid8", "cid", "tid"].contains(&last)
+            || last.strip_prefix("reg").is_some_and(is_object)
+    }
+
     /// Alone, or with a time of day: `'today 10:00'`, `'yesterday allballs'`.
     fn is_moment(&self, text: &str) -> bool {
         let moments = ["now", "today", "tomorrow", "yesterday"];
@@ -216,17 +226,6 @@ impl Rules for Postgres {
             && (text.contains(|c: char| c.is_ascii_digit())
                 || words.all(|word| is_any(word, &moments) || is_any(word, &["allballs", "utc", "gmt", "z", "zulu"])))
     }
-}
-
-/// Whether values of a type are numbers of objects: `regclass`, `pg_catalog.oid`, `"regtype"[]`.
-fn is_of_objects(name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    let last = last.trim_end_matches(['[', ']']).trim_matches('"');
-    last == "oid"
-        || last.strip_prefix("reg").is_some_and(|rest| {
-            let known = ["class", "collation", "config", "dictionary", "namespace", "oper", "operator", "proc"];
-            known.contains(&rest) || ["procedure", "role", "type"].contains(&rest)
-        })
 }
 
 /// Texts with but a line's end between them are one text to the server, and the second is an alias to the grammar.

@@ -3,6 +3,7 @@
 
 use sqlparser::ast::{SelectItem, SetExpr, Statement};
 
+use super::cast;
 use super::edit::Edits;
 use super::look::{Look, Task, Times};
 use super::tables::{Auto, Table, TableColumn};
@@ -51,6 +52,9 @@ pub(super) fn instead(
     let mut look = Look::new(&inner, random);
     if !parsed.is(&(1..parsed.pieces.len()), expr) {
         return Err(unclear());
+    }
+    if cast::is_own(&look, column, expr) {
+        return Ok(Instead::Nothing);
     }
     let looked = look.through(expr, times);
     looked.map_err(|refusal| Refusal::new(construct(), format!("{}: {}", refusal.construct, refusal.why)))?;

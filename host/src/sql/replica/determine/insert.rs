@@ -15,7 +15,7 @@ use super::look::{Found, Look, Task, Times};
 use super::numbers::{Given, Numbers, written};
 use super::tables::{Auto, Table, TableColumn};
 use super::text::Part;
-use super::{Determined, compose, place, source};
+use super::{Determined, cast, compose, place, source};
 use crate::sql::dialect::Dialect;
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;
@@ -264,8 +264,11 @@ pub(super) fn is_default(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
 }
 
-/// A text that goes into a column of texts is nothing but a text, whatever it says.
+/// A text that goes into a column of texts is nothing but a text, whatever it says; so is one of the column's own type.
 pub(super) fn is_plain_text(look: &Look<'_, '_>, column: &TableColumn, expr: &Expr) -> bool {
+    if cast::is_own(look, column, expr) {
+        return true;
+    }
     let Expr::Value(value) = expr else { return false };
     let is_text =
         matches!(look.parameter(&value.value), Some(Value::Text(_))) || value.value.clone().into_string().is_some();

@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query,
-    Select, SetExpr, TableFactor, Value as Literal, Visit, Visitor, With, visit_expressions,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, Select, SetExpr,
+    TableFactor, UnaryOperator, Value as Literal, Visit, Visitor, With, visit_expressions,
 };
 
 use super::clock::{Clock, Moment};
@@ -14,7 +14,7 @@ use super::functions::{Verdict, verdict};
 use super::random::{self, Random};
 use super::tables::Tables;
 use super::text::{Part, number_of};
-use super::{dates, order};
+use super::{cast, dates, known, one_node, order, qualified};
 use crate::sql::dialect::{Dialect, arguments};
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;
@@ -105,6 +105,11 @@ impl<'a, 'r> Look<'a, 'r> {
         self.task.parsed.dialect()
     }
 
+    /// Whether what is looked at stands in a query within the write.
+    pub(super) fn is_in_query(&self) -> bool {
+        self.queries > 0
+    }
+
     /// Looks through the WITH before the write.
     pub(super) fn through_with(&mut self) -> Result<(), Refusal> {
         match self.task.with {
@@ -162,6 +167,11 @@ impl<'a, 'r> Look<'a, 'r> {
                 order::aggregate(self, function);
                 ControlFlow::Continue(())
             }
+            Verdict::Library => {
+                one_node::computed(self, &format!("{name}()"), &arguments(function).unwrap_or_default());
+                ControlFlow::Continue(())
+            }
+            Verdict::Rows => one_node::several(self, &name),
             Verdict::Ordered => {
                 self.by_rows(format!("{name}()"), "its answer may depend on the order of rows, which differs by node");
                 ControlFlow::Continue(())
@@ -227,7 +237,7 @@ impl<'a, 'r> Look<'a, 'r> {
     }
 
     /// A text that PostgreSQL takes for a moment where it expects one.
-    fn moment(&self, literal: &Literal) -> ControlFlow<Refusal> {
+    pub(super) fn moment(&self, literal: &Literal) -> ControlFlow<Refusal> {
         let text = match (literal.clone().into_string(), self.parameter(literal)) {
             (_, Some(Value::Text(text))) => text.clone(),
             (Some(text), _) => text,
@@ -241,51 +251,12 @@ impl<'a, 'r> Look<'a, 'r> {
         }
         ControlFlow::Continue(())
     }
-
-    fn cast(&mut self, inner: &Expr, data_type: &DataType) -> ControlFlow<Refusal> {
-        if self.dialect() != Dialect::Postgres {
-            return ControlFlow::Continue(());
-        }
-        let name = data_type.to_string().to_ascii_lowercase();
-        if name.starts_with("reg") || name == "oid" || name == "xid" || name == "tid" {
-            return refuse(format!("a cast to {name}"), "numbers of objects differ by node");
-        }
-        let is_time = ["time", "date", "abstime", "tsrange", "tstzrange", "tsmulti", "tstzmulti"]
-            .iter()
-            .any(|word| name.starts_with(word));
-        let is_sure = match inner {
-            Expr::Value(_) => true,
-            Expr::Function(function) => matches!(verdict(self.dialect(), function, &|_| false), Verdict::Clock(_)),
-            Expr::Cast { data_type, .. } => {
-                let inner = data_type.to_string().to_ascii_lowercase();
-                inner.starts_with("time") || inner.starts_with("date")
-            }
-            other => matches!(self.kind(other), Kind::Date | Kind::Timestamp | Kind::Time | Kind::Null),
-        };
-        if (is_time || is_unknown(data_type)) && !is_sure {
-            self.by_rows(format!("a cast to {name}"), "a text such as 'now' would be another moment on each node");
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 /// Whether PostgreSQL could read a text, or a part of it (a bound of a range, an element), as a moment that passes.
 pub(super) fn may_be_moment(dialect: Dialect, text: &str) -> bool {
     let is_moment = |word: &str| dialect.rules().is_moment(word);
     text.split(|c: char| !c.is_ascii_alphabetic()).any(is_moment)
-}
-
-/// Whether a type is none of the grammar's own: it may be one of moments by another name.
-fn is_unknown(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Custom(..) => true,
-        DataType::Array(
-            ArrayElemTypeDef::AngleBracket(inner)
-            | ArrayElemTypeDef::SquareBracket(inner, _)
-            | ArrayElemTypeDef::Parenthesis(inner),
-        ) => is_unknown(inner),
-        _ => false,
-    }
 }
 
 pub(super) fn refuse(construct: impl Into<String>, why: &str) -> ControlFlow<Refusal> {
@@ -318,6 +289,9 @@ impl Visitor for Look<'_, '_> {
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Refusal> {
         if select.into.is_some() {
             return refuse("SELECT INTO", "a table is made with CREATE TABLE and filled with INSERT");
+        }
+        if self.dialect() == Dialect::Postgres {
+            cast::refuse_types(&select.projection)?;
         }
         self.scopes.push(order::scope(self, &select.from));
         order::select(self, select);
@@ -366,24 +340,37 @@ impl Visitor for Look<'_, '_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Refusal> {
+        if let Some((construct, why)) = known::unknown(expr) {
+            return refuse(construct, why);
+        }
         match expr {
             Expr::Identifier(name) => self.name(name),
-            Expr::CompoundIdentifier(parts) => parts.last().map_or(ControlFlow::Continue(()), |name| self.name(name)),
+            Expr::CompoundIdentifier(parts) => {
+                qualified::name(self, parts);
+                parts.last().map_or(ControlFlow::Continue(()), |name| self.name(name))
+            }
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                qualified::field(self, expr, root, access_chain);
+                ControlFlow::Continue(())
+            }
             Expr::Function(function) => self.call(function, expr),
             Expr::Value(value) => self.moment(&value.value),
-            Expr::TypedString(typed) => self.moment(&typed.value.value),
-            Expr::Cast { expr: inner, data_type, .. } => self.cast(inner, data_type),
-            Expr::BinaryOp { op: BinaryOperator::PGCustomBinaryOperator(_) | BinaryOperator::Custom(_), .. } => {
-                refuse("OPERATOR(…)", "not an operator that is known")
+            Expr::TypedString(typed) => {
+                self.moment(&typed.value.value)?;
+                cast::typed(self, typed)
             }
-            Expr::BinaryOp { op: BinaryOperator::Match, .. } => refuse("MATCH", "not an operator that is known"),
+            Expr::Cast { expr: inner, data_type, .. } => cast::cast(self, inner, data_type),
+            Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
+                one_node::computed(self, "^", &[&**left, &**right]);
+                ControlFlow::Continue(())
+            }
+            Expr::UnaryOp { op: UnaryOperator::PGCubeRoot, expr } => {
+                one_node::computed(self, "||/", &[&**expr]);
+                ControlFlow::Continue(())
+            }
             Expr::Subquery(query) => {
                 order::one_value(self, query);
                 ControlFlow::Continue(())
-            }
-            Expr::MatchAgainst { .. } => refuse("MATCH … AGAINST", "how well a row matches differs by node"),
-            Expr::Prior(_) | Expr::OuterJoin(_) | Expr::Lambda(_) | Expr::Dictionary(_) | Expr::Map(_) => {
-                refuse(expr.to_string(), "not an expression that is known")
             }
             _ => ControlFlow::Continue(()),
         }

@@ -1,8 +1,8 @@
 //! Owns changes of tables and indexes, which are logged as they are or refused, and queries that call functions that write.
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateTable, CreateTableOptions,
-    DataType, Expr, Ident, Query, SqlOption, Statement, Visit,
+    AlterColumnOperation, AlterTable, AlterTableOperation, CascadeOption, ColumnDef, ColumnOption, CreateTable,
+    CreateTableOptions, DataType, Expr, Ident, Query, SqlOption, Statement, Visit,
 };
 
 use super::Determined;
@@ -42,6 +42,12 @@ pub(super) fn schema(task: &Task<'_>, random: &mut dyn FnMut() -> u64) -> Result
             steady(&mut look, &index.predicate)?;
         }
         Statement::Truncate(truncate) => {
+            if truncate.cascade == Some(CascadeOption::Cascade) {
+                return Err(Refusal::new(
+                    "TRUNCATE … CASCADE",
+                    "it empties tables that it does not name: name them all",
+                ));
+            }
             for target in &truncate.table_names {
                 super::insert::table(task, &target.name)?;
             }
@@ -72,6 +78,9 @@ fn create(look: &mut Look<'_, '_>, table: &CreateTable) -> Result<(), Refusal> {
             "CREATE TEMPORARY TABLE",
             "it belongs to a session, and statements have none that lasts",
         ));
+    }
+    if table.inherits.is_some() {
+        return Err(Refusal::new("INHERITS", "a key would not be one of all rows: make a partitioned table"));
     }
     if table.unlogged {
         return Err(Refusal::new("CREATE UNLOGGED TABLE", "it is empty after a crash of its node"));

@@ -37,6 +37,7 @@ fn tables() -> Tables {
     );
     tables.insert("bare".into(), made("bare", &["a integer", "b text", "x real"]));
     tables.insert("keyed".into(), made("keyed", &["k text key", "n integer key", "v text", "u integer unique"]));
+    tables.insert("typed".into(), made("typed", &["id integer key", "m mood = 'open'::mood"]));
     let mut watched = made("watched", &["id integer key", "a integer"]);
     watched.triggers.push("trigger audit".into());
     tables.insert("watched".into(), watched);
@@ -466,6 +467,108 @@ const SESSION: &[(&str, &str)] = &[
 #[test]
 fn what_belongs_to_a_session_or_is_not_known_is_refused() {
     each(SESSION);
+}
+
+const OBJECTS: &[(&str, &str)] = &[
+    (
+        "UPDATE t SET a = ('t'::pg_catalog.regclass)::int",
+        "! a cast to pg_catalog.regclass: numbers of objects differ by node",
+    ),
+    ("UPDATE t SET a = ('t'::\"regclass\")::int", "! a cast to \"regclass\": numbers of objects differ by node"),
+    ("UPDATE t SET a = (regclass 't')::int", "! a cast to regclass: numbers of objects differ by node"),
+    ("UPDATE t SET a = REGCLASS 't'::int", "! a cast to regclass: numbers of objects differ by node"),
+    ("UPDATE t SET a = CAST('{t}' AS oid[])[1]", "! a cast to oid[]: numbers of objects differ by node"),
+    (
+        "UPDATE t SET a = (SELECT regproc 'now')",
+        "! regproc AS 'now': write a name in double quotes, and the type of a text behind it, with ::",
+    ),
+    ("UPDATE t SET a = ('t'::number)::int", "? SELECT \"t\".\"id\", (('t'::number)::int\n) FROM t"),
+    ("UPDATE t SET a = ('t'::timely)::int", "? SELECT \"t\".\"id\", (('t'::timely)::int\n) FROM t"),
+    ("UPDATE t SET b = '10.0.0.1'::inet::text || '5'::pg_catalog.int4::text", "="),
+    ("UPDATE typed SET m = 'shut'::mood WHERE id > 5", "="),
+    ("UPDATE typed SET m = 'shut'::public.mood", "="),
+    ("INSERT INTO typed (id, m) VALUES (1, 'open'::mood), (2, 'shut'::mood)", "="),
+    ("INSERT INTO typed (id) VALUES (1)", "="),
+    ("INSERT INTO typed (id, m) VALUES (1, 'open'::other)", "? SELECT 1, 'open'::other"),
+];
+
+#[test]
+fn numbers_of_objects_are_refused_however_their_types_are_written() {
+    each(OBJECTS);
+}
+
+const QUALIFIED: &[(&str, &str)] = &[
+    ("UPDATE t SET a = t.a + 1, b = public.t.b", "="),
+    ("UPDATE t AS x SET a = x.a + 1 RETURNING x.a", "="),
+    ("UPDATE t SET a = t.f", "? SELECT \"t\".\"id\", (t.f\n) FROM t"),
+    ("UPDATE t SET a = (t).f", "? SELECT \"t\".\"id\", ((t).f\n) FROM t"),
+    ("UPDATE t SET a = (b).f", "? SELECT \"t\".\"id\", ((b).f\n) FROM t"),
+    ("UPDATE t AS x SET a = x.f", "? SELECT…"),
+    ("DELETE FROM t WHERE t.f > 1", "? SELECT \"t\".\"id\" FROM t WHERE t.f > 1"),
+    ("DELETE FROM t WHERE t.b[1] = 'x'", "="),
+    ("DELETE FROM t USING bare x WHERE x.a = t.a", "="),
+    (
+        "DELETE FROM t USING bare x WHERE x.a = t.a AND x.f > 1",
+        "! x.f: it is no column of a table that is known, and may be a call of a function",
+    ),
+    ("DELETE FROM t WHERE a IN (SELECT v.n FROM (SELECT a AS n FROM bare) v)", "="),
+    ("DELETE FROM t WHERE a IN (SELECT v.n FROM (VALUES (1), (2)) AS v(n))", "="),
+    ("DELETE FROM t WHERE a IN (SELECT v.f FROM (SELECT a AS n FROM bare) v)", "? SELECT…"),
+    ("DELETE FROM t WHERE a IN (SELECT t.f FROM (SELECT a AS f FROM bare) t)", "? SELECT…"),
+    ("WITH x AS (SELECT a FROM bare) UPDATE t SET a = 1 WHERE a IN (SELECT x.a FROM x)", "="),
+    ("INSERT INTO t AS x (id, a) VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET a = x.a + EXCLUDED.a", "="),
+    (
+        "INSERT INTO t (id, a) VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET a = EXCLUDED.f",
+        "! EXCLUDED.f: it is no column of a table that is known, and may be a call of a function",
+    ),
+];
+
+#[test]
+fn a_name_that_may_be_a_call_is_done_by_rows_or_refused() {
+    each(QUALIFIED);
+}
+
+const ONE_NODE: &[(&str, &str)] = &[
+    ("INSERT INTO bare (a, x) VALUES (generate_series(1, 3), random())", "? SELECT generate_series(1, 3), random()"),
+    ("INSERT INTO s (a) VALUES (unnest(ARRAY[1, 2]))", "? SELECT unnest(ARRAY[1, 2])"),
+    (
+        "INSERT INTO bare (a) VALUES (generate_series(1, 3)), (4)",
+        "! generate_series(): it answers rows, which are written one by one",
+    ),
+    ("UPDATE t SET a = generate_series(1, 3)", "! generate_series(): it answers rows: write it into FROM"),
+    ("DELETE FROM t WHERE id IN (SELECT unnest(ARRAY[1, 2]))", "="),
+    ("DELETE FROM t WHERE id IN (SELECT n FROM generate_series(1, 3) AS n)", "="),
+    ("UPDATE t SET c = exp(c)", "? SELECT \"t\".\"id\", (exp(c)\n) FROM t"),
+    ("UPDATE t SET c = power(a, 2)", "? SELECT \"t\".\"id\", (power(a, 2)\n) FROM t"),
+    ("UPDATE t SET c = c ^ 2", "? SELECT \"t\".\"id\", (c ^ 2\n) FROM t"),
+    ("UPDATE t SET c = ||/ c", "? SELECT \"t\".\"id\", (||/ c\n) FROM t"),
+    ("UPDATE t SET d = ln(d) + power(d, 2) + d ^ 2, c = sqrt(c)", "="),
+    (
+        "INSERT INTO bare (x) VALUES (sin(1)), (2)",
+        "! sin(): a library of the node computes it, whose last digits or bytes may differ",
+    ),
+    ("UPDATE t SET a = hashtext(b)", "! hashtext(): not a function that is known to answer the same on every node"),
+    ("DELETE FROM t WHERE b @@ 'x'", "="),
+];
+
+#[test]
+fn what_a_node_computes_by_itself_or_answers_as_rows_one_node_finds_out() {
+    each(ONE_NODE);
+}
+
+const TABLES: &[(&str, &str)] = &[
+    ("TRUNCATE t, s", "="),
+    ("TRUNCATE t CASCADE", "! TRUNCATE … CASCADE: it empties tables that it does not name: name them all"),
+    ("CREATE TABLE n (b int) INHERITS (t)", "! INHERITS: a key would not be one of all rows: make a partitioned table"),
+    (
+        "ALTER TABLE t ADD COLUMN z float8 GENERATED ALWAYS AS (exp(c)) STORED",
+        "! exp(): a library of the node computes it, whose last digits or bytes may differ",
+    ),
+];
+
+#[test]
+fn changes_of_tables_that_reach_further_than_they_say_are_refused() {
+    each(TABLES);
 }
 
 /// What the server could read as a moment, or have as a default by another name.

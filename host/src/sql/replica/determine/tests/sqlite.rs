@@ -11,6 +11,8 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE kept (id INTEGER PRIMARY KEY AUTOINCREMENT, a INTEGER);
     CREATE TABLE keyed (k TEXT, n INTEGER, v, u INTEGER UNIQUE, PRIMARY KEY (k, n)) WITHOUT ROWID;
     CREATE TABLE loose (k TEXT PRIMARY KEY, a);
+    CREATE TABLE folded (k TEXT COLLATE NOCASE PRIMARY KEY NOT NULL, a INTEGER);
+    CREATE TABLE mixed (k TEXT COLLATE NOCASE NOT NULL, a INTEGER, PRIMARY KEY (k COLLATE BINARY));
     CREATE TABLE bare (a INTEGER, b TEXT);
     CREATE TABLE born (id INTEGER PRIMARY KEY, a, at TEXT DEFAULT CURRENT_TIMESTAMP, on_day TEXT DEFAULT (date('now')),
         token TEXT DEFAULT (hex(randomblob(4))), state TEXT DEFAULT 'new', half GENERATED ALWAYS AS (a / 2));
@@ -187,6 +189,7 @@ const RANDOM: &[(&str, &str)] = &[
         "UPDATE keyed SET v = random() WHERE k = 'a'",
         "? SELECT \"keyed\".\"k\", \"keyed\".\"n\", (random()\n) FROM keyed WHERE k = 'a'",
     ),
+    ("UPDATE t SET c = exp(c), b = sqrt(c)", "? SELECT \"t\".\"id\", (exp(c)\n), (sqrt(c)\n) FROM t"),
     ("UPDATE t SET a = random()", "? SELECT \"t\".\"id\", (random()\n) FROM t"),
     (
         "UPDATE bare SET a = random()",
