@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, Select, SetExpr,
-    TableFactor, Value as Literal, Visit, Visitor, With, visit_expressions,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, Select, SetExpr,
+    TableFactor, UnaryOperator, Value as Literal, Visit, Visitor, With, visit_expressions,
 };
 
 use super::clock::{Clock, Moment};
@@ -14,7 +14,7 @@ use super::functions::{Verdict, verdict};
 use super::random::{self, Random};
 use super::tables::Tables;
 use super::text::{Part, number_of};
-use super::{cast, dates, known, order, qualified};
+use super::{cast, dates, known, one_node, order, qualified};
 use crate::sql::dialect::{Dialect, arguments};
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;
@@ -105,6 +105,11 @@ impl<'a, 'r> Look<'a, 'r> {
         self.task.parsed.dialect()
     }
 
+    /// Whether what is looked at stands in a query within the write.
+    pub(super) fn is_in_query(&self) -> bool {
+        self.queries > 0
+    }
+
     /// Looks through the WITH before the write.
     pub(super) fn through_with(&mut self) -> Result<(), Refusal> {
         match self.task.with {
@@ -162,6 +167,11 @@ impl<'a, 'r> Look<'a, 'r> {
                 order::aggregate(self, function);
                 ControlFlow::Continue(())
             }
+            Verdict::Library => {
+                one_node::computed(self, &format!("{name}()"), &arguments(function).unwrap_or_default());
+                ControlFlow::Continue(())
+            }
+            Verdict::Rows => one_node::several(self, &name),
             Verdict::Ordered => {
                 self.by_rows(format!("{name}()"), "its answer may depend on the order of rows, which differs by node");
                 ControlFlow::Continue(())
@@ -350,6 +360,14 @@ impl Visitor for Look<'_, '_> {
                 cast::typed(self, typed)
             }
             Expr::Cast { expr: inner, data_type, .. } => cast::cast(self, inner, data_type),
+            Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
+                one_node::computed(self, "^", &[&**left, &**right]);
+                ControlFlow::Continue(())
+            }
+            Expr::UnaryOp { op: UnaryOperator::PGCubeRoot, expr } => {
+                one_node::computed(self, "||/", &[&**expr]);
+                ControlFlow::Continue(())
+            }
             Expr::Subquery(query) => {
                 order::one_value(self, query);
                 ControlFlow::Continue(())

@@ -11,6 +11,7 @@
 //! - A random value is frozen where it is computed once: in a row of VALUES, or in an UPDATE of one row by its primary key.
 //! - UPDATE and DELETE that choose rows otherwise than by values of columns (LIMIT, `random()` in a condition), or take values
 //!   from several rows, are done by primary key.
+//! - What a library of a node computes (`exp()`), and what may be a call of a function that is not seen (`t.f`), one node finds out.
 //! - The texts are cut from the client's own by token position, read again, and compared with the tree that is meant.
 //!
 //! What a session has (`last_insert_rowid()`, `currval()`, variables), what a server has (`version()`, numbers of transactions),
@@ -32,6 +33,7 @@ mod keyed;
 mod known;
 mod look;
 mod numbers;
+mod one_node;
 mod order;
 mod place;
 mod qualified;

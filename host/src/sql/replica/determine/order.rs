@@ -90,7 +90,7 @@ pub(super) fn is_steady_table(look: &Look<'_, '_>, name: &ObjectName) -> bool {
         null_treatment: None,
         over: None,
     };
-    verdict(look.dialect(), &call, &|name| look.task.tables.trusts(name)) == Verdict::Steady
+    matches!(verdict(look.dialect(), &call, &|name| look.task.tables.trusts(name)), Verdict::Steady | Verdict::Rows)
 }
 
 /// Looks at a query as a whole.

@@ -26,6 +26,10 @@ pub(super) enum Verdict {
     Aggregate,
     /// Its answer may depend on the order of rows.
     Ordered,
+    /// A library of the node computes it: what it answers may differ a little by node.
+    Library,
+    /// It answers several rows (PostgreSQL).
+    Rows,
     /// Not to be logged.
     Refused(&'static str),
 }

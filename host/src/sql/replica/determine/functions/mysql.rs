@@ -31,6 +31,12 @@ const STEADY: &[&str] = &[
     "natural_sort_key", "charset", "collation", "coercibility",
 ];
 
+/// Functions of the C library, and of zlib.
+#[rustfmt::skip]
+const LIBRARY: &[&str] = &[
+    "exp", "ln", "log", "log2", "log10", "pow", "power", "sin", "cos", "tan", "cot", "asin", "acos", "atan", "atan2", "compress",
+];
+
 pub(super) fn special(name: &str, function: &Function) -> Option<Verdict> {
     Some(match name {
         "sysdate" => Verdict::Clock(Clock::Timestamp),
@@ -45,6 +51,7 @@ pub(super) fn special(name: &str, function: &Function) -> Option<Verdict> {
         "last_insert_id" | "lastval" | "is_free_lock" | "is_used_lock" | "row_count" | "found_rows" => {
             Verdict::Refused(SESSION)
         }
+        _ if LIBRARY.contains(&name) => Verdict::Library,
         _ if SET.contains(&name) || STEADY.contains(&name) => Verdict::Steady,
         _ => return None,
     })

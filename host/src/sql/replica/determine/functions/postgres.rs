@@ -21,11 +21,23 @@ const STEADY: &[&str] = &[
     "jsonb_set", "jsonb_insert", "jsonb_build_object", "jsonb_build_array", "json_build_object", "json_build_array", "to_json",
     "to_jsonb", "jsonb_strip_nulls", "json_strip_nulls", "jsonb_pretty", "jsonb_object", "json_object", "jsonb_path_query_first",
     "jsonb_path_exists", "array_append", "array_prepend", "array_cat", "array_remove", "array_replace", "array_upper",
-    "array_lower", "array_ndims", "array_positions", "string_to_array", "regexp_split_to_array", "generate_series", "unnest",
-    "jsonb_array_elements", "jsonb_array_elements_text", "json_array_elements", "json_array_elements_text",
-    "regexp_split_to_table", "string_to_table", "jsonb_each", "jsonb_each_text", "timezone", "lower_inc", "upper_inc",
-    "int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange", "hashtext", "get_bit", "set_bit", "get_byte",
-    "set_byte", "crc32", "normalize", "bit_count", "to_tsvector", "to_tsquery", "plainto_tsquery", "erf",
+    "array_lower", "array_ndims", "array_positions", "string_to_array", "regexp_split_to_array", "timezone", "lower_inc",
+    "upper_inc", "int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange", "get_bit", "set_bit", "get_byte",
+    "set_byte", "crc32", "normalize", "bit_count", "to_tsvector", "to_tsquery", "plainto_tsquery",
+];
+
+/// Functions that answer several rows.
+#[rustfmt::skip]
+const ROWS: &[&str] = &[
+    "generate_series", "unnest", "jsonb_array_elements", "jsonb_array_elements_text", "json_array_elements",
+    "json_array_elements_text", "regexp_split_to_table", "string_to_table", "jsonb_each", "jsonb_each_text",
+];
+
+/// Functions of the C library, for floats.
+#[rustfmt::skip]
+const LIBRARY: &[&str] = &[
+    "exp", "ln", "log", "log10", "pow", "power", "cbrt", "sin", "cos", "tan", "cot", "asin", "acos", "atan", "atan2", "erf",
+    "erfc",
 ];
 
 const CONFIGURED: &str = "it goes by a setting of the server: name the configuration, as in to_tsvector('english', …)";
@@ -52,6 +64,8 @@ pub(super) fn special(name: &str, function: &Function) -> Option<Verdict> {
         }
         "to_tsvector" | "to_tsquery" | "plainto_tsquery" if count(function) < 2 => Verdict::Refused(CONFIGURED),
         "currval" | "lastval" => Verdict::Refused(SESSION),
+        _ if LIBRARY.contains(&name) => Verdict::Library,
+        _ if ROWS.contains(&name) => Verdict::Rows,
         _ if STEADY.contains(&name) => Verdict::Steady,
         _ => return None,
     })

@@ -17,6 +17,12 @@ const STEADY: &[&str] = &[
     "unistr_quote", "soundex",
 ];
 
+/// Functions of the C library.
+#[rustfmt::skip]
+const LIBRARY: &[&str] = &[
+    "exp", "ln", "log", "log2", "log10", "pow", "power", "sin", "cos", "tan", "asin", "acos", "atan", "atan2",
+];
+
 pub(super) fn special(name: &str, function: &Function) -> Option<Verdict> {
     Some(match name {
         "date" | "time" | "datetime" | "julianday" | "unixepoch" | "strftime" | "timediff" => Verdict::Dates,
@@ -33,6 +39,7 @@ pub(super) fn special(name: &str, function: &Function) -> Option<Verdict> {
         | "sqlite_compileoption_get"
         | "sqlite_compileoption_used"
         | "sqlite_offset" => Verdict::Refused(SESSION),
+        _ if LIBRARY.contains(&name) => Verdict::Library,
         _ if STEADY.contains(&name) => Verdict::Steady,
         _ => return None,
     })

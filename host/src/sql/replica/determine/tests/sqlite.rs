@@ -185,6 +185,7 @@ const RANDOM: &[(&str, &str)] = &[
         "UPDATE keyed SET v = random() WHERE k = 'a'",
         "? SELECT \"keyed\".\"k\", \"keyed\".\"n\", (random()\n) FROM keyed WHERE k = 'a'",
     ),
+    ("UPDATE t SET c = exp(c), b = sqrt(c)", "? SELECT \"t\".\"id\", (exp(c)\n), (sqrt(c)\n) FROM t"),
     ("UPDATE t SET a = random()", "? SELECT \"t\".\"id\", (random()\n) FROM t"),
     (
         "UPDATE bare SET a = random()",
