@@ -55,11 +55,12 @@ WHERE t.schema = 'main' AND t.type = 'table' AND t.name = ?1 COLLATE NOCASE AND 
 ORDER BY c.cid
 "#;
 
-/// Of partitioned tables the partitions' triggers count, too. The collation of the database goes by the name `default`. A type of
-/// the user's own (a domain) may have a default, too.
+/// Of partitioned tables the partitions' triggers count, too. The collation of the database goes by the name `default`. A type of the user's own (a domain) may have a
+/// default, too.
 const POSTGRES: &str = r#"
 WITH RECURSIVE target AS (
-  SELECT t.oid, t.relname, n.nspname FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+  SELECT t.oid, t.relname, n.nspname, t.relrowsecurity
+  FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
   WHERE t.oid = pg_catalog.to_regclass($1) AND t.relkind IN ('r', 'p') AND t.relpersistence = 'p'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 ), edges(parent, child, sets) AS (
@@ -78,6 +79,8 @@ WITH RECURSIVE target AS (
   SELECT 'rule ' || w.rulename FROM pg_catalog.pg_rewrite w JOIN reached r ON w.ev_class = r.oid
   UNION ALL
   SELECT 'SET DEFAULT in ' || e.child::pg_catalog.regclass::text FROM edges e JOIN reached r ON e.parent = r.oid WHERE e.sets
+  UNION ALL
+  SELECT 'policies of row-level security' FROM target WHERE relrowsecurity
 )
 SELECT pg_catalog.format('%I.%I', t.nspname, t.relname), a.attname::text,
   pg_catalog.format_type(a.atttypid, a.atttypmod),

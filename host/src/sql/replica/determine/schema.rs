@@ -1,8 +1,8 @@
 //! Owns changes of tables and indexes, which are logged as they are or refused, and queries that call functions that write.
 
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateTable, CreateTableOptions,
-    DataType, Expr, Ident, Query, SqlOption, Statement, Visit,
+    AlterColumnOperation, AlterTable, AlterTableOperation, CascadeOption, ColumnDef, ColumnOption, CreateTable,
+    CreateTableOptions, DataType, Expr, Ident, Query, SqlOption, Statement, Visit,
 };
 
 use super::Determined;
@@ -42,6 +42,12 @@ pub(super) fn schema(task: &Task<'_>, random: &mut dyn FnMut() -> u64) -> Result
             steady(&mut look, &index.predicate)?;
         }
         Statement::Truncate(truncate) => {
+            if truncate.cascade == Some(CascadeOption::Cascade) {
+                return Err(Refusal::new(
+                    "TRUNCATE … CASCADE",
+                    "it empties tables that it does not name: name them all",
+                ));
+            }
             for target in &truncate.table_names {
                 super::insert::table(task, &target.name)?;
             }
