@@ -17,7 +17,8 @@ pub struct Facts {
 }
 
 /// Hidden columns of `pragma_table_xinfo` are 1 of virtual tables, 2 and 3 for those that are computed. Which collation a column
-/// has is not told; where the word is not in the table's text, it is the plain one.
+/// has is not told; where the word is not in the table's text, it is the plain one. A key may compare otherwise than its columns,
+/// and then is none: where it names a collation, or how it is written cannot be told.
 const SQLITE: &str = r#"
 WITH RECURSIVE reached(name) AS (
   SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name = ?1 COLLATE NOCASE
@@ -32,6 +33,14 @@ WITH RECURSIVE reached(name) AS (
   SELECT 'SET DEFAULT in ' || m.name FROM main.sqlite_master m JOIN pragma_foreign_key_list(m.name, 'main') f
   JOIN reached r ON f."table" = r.name COLLATE NOCASE
   WHERE m.type = 'table' AND (f.on_update = 'SET DEFAULT' OR f.on_delete = 'SET DEFAULT')
+), keys(name, behind) AS (
+  SELECT name, ltrim(substr(sql, instr(upper(sql), 'PRIMARY KEY') + 11), char(9, 10, 12, 13, 32)) FROM main.sqlite_master
+  WHERE type = 'table' AND name = ?1 COLLATE NOCASE
+), unsure(name) AS (
+  SELECT m.name FROM keys k JOIN main.sqlite_master m ON m.type = 'table' AND m.name = k.name
+  WHERE m.sql LIKE '%COLLATE%' AND (m.sql NOT LIKE '%PRIMARY KEY%' OR k.behind LIKE '%PRIMARY KEY%'
+    OR k.behind GLOB '[/-]*' OR (k.behind GLOB '(*' AND (substr(k.behind, 1, instr(k.behind, ')')) LIKE '%COLLATE%'
+      OR substr(k.behind, 1, instr(k.behind, ')')) GLOB '*["''`[/-]*')))
 )
 SELECT '"' || replace(t.name, '"', '""') || '"', c.name, c.type,
   CASE WHEN m.sql LIKE '%COLLATE%' THEN '' ELSE 'BINARY' END, c.dflt_value,
@@ -41,7 +50,7 @@ SELECT '"' || replace(t.name, '"', '""') || '"', c.name, c.type,
   THEN CASE WHEN upper(m.sql) LIKE '%AUTOINCREMENT%'
     AND EXISTS (SELECT 1 FROM main.sqlite_master WHERE name = 'sqlite_sequence') THEN 'kept' ELSE 'rowid' END
   ELSE '' END,
-  NULL, NULL, c.hidden > 1, c.pk,
+  NULL, NULL, c.hidden > 1, CASE WHEN t.name IN (SELECT name FROM unsure) THEN 0 ELSE c.pk END,
   c.pk > 0 OR EXISTS (SELECT 1 FROM pragma_index_list(t.name, 'main') i JOIN pragma_index_info(i.name, 'main') x
     WHERE i."unique" = 1 AND (i.partial = 1 OR x.name IS NULL OR x.name = c.name
       OR EXISTS (SELECT 1 FROM pragma_table_xinfo(t.name, 'main') g WHERE g.name = x.name AND g.hidden > 1))),
@@ -55,11 +64,12 @@ WHERE t.schema = 'main' AND t.type = 'table' AND t.name = ?1 COLLATE NOCASE AND 
 ORDER BY c.cid
 "#;
 
-/// Of partitioned tables the partitions' triggers count, too. The collation of the database goes by the name `default`. A type of the user's own (a domain) may have a
+/// Of partitioned tables the partitions' triggers count, too. What inherits from a table has keys of its own, so the table's is
+/// none of all its rows. The collation of the database goes by the name `default`. A type of the user's own (a domain) may have a
 /// default, too.
 const POSTGRES: &str = r#"
 WITH RECURSIVE target AS (
-  SELECT t.oid, t.relname, n.nspname, t.relrowsecurity
+  SELECT t.oid, t.relname, n.nspname, t.relkind = 'r' AND t.relhassubclass AS inherited, t.relrowsecurity
   FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
   WHERE t.oid = pg_catalog.to_regclass($1) AND t.relkind IN ('r', 'p') AND t.relpersistence = 'p'
     AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -92,7 +102,7 @@ SELECT pg_catalog.format('%I.%I', t.nspname, t.relname), a.attname::text,
   (SELECT pg_catalog.format('%I.%I', n.nspname, s.relname) FROM pg_catalog.pg_class s
     JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace WHERE s.oid = q.seqrelid),
   q.seqincrement, (a.attgenerated <> '')::int4::int8,
-  coalesce(pg_catalog.array_position(k.conkey, a.attnum), 0)::int8,
+  CASE WHEN t.inherited THEN 0 ELSE coalesce(pg_catalog.array_position(k.conkey, a.attnum), 0) END::int8,
   (SELECT count(*) FROM pg_catalog.pg_index i WHERE i.indrelid = t.oid
     AND (i.indisunique OR i.indisexclusion) AND (i.indpred IS NOT NULL OR a.attnum = ANY (i.indkey) OR 0 = ANY (i.indkey)
       OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute g

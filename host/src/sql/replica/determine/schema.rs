@@ -79,6 +79,9 @@ fn create(look: &mut Look<'_, '_>, table: &CreateTable) -> Result<(), Refusal> {
             "it belongs to a session, and statements have none that lasts",
         ));
     }
+    if table.inherits.is_some() {
+        return Err(Refusal::new("INHERITS", "a key would not be one of all rows: make a partitioned table"));
+    }
     if table.unlogged {
         return Err(Refusal::new("CREATE UNLOGGED TABLE", "it is empty after a crash of its node"));
     }

@@ -47,6 +47,30 @@ fn columns_are_told_with_their_counters_keys_and_defaults() {
 }
 
 #[test]
+fn a_key_that_compares_otherwise_than_its_column_is_none() {
+    let keys = |name: &str| found(name).unwrap().columns.iter().map(|column| column.key).collect::<Vec<_>>();
+    assert_eq!(keys("folded"), [1, 0]);
+    assert_eq!(keys("mixed"), [0, 0]);
+    for (key, is_one) in [
+        ("k TEXT PRIMARY KEY COLLATE NOCASE", true),
+        ("k TEXT COLLATE NOCASE, PRIMARY KEY(k)", true),
+        ("k TEXT, u TEXT, PRIMARY KEY (k), UNIQUE (u COLLATE NOCASE)", true),
+        ("k TEXT COLLATE NOCASE, PRIMARY KEY (\"k\" COLLATE RTRIM)", false),
+        ("k TEXT COLLATE NOCASE, PRIMARY KEY\n(k COLLATE RTRIM)", false),
+        ("k TEXT COLLATE NOCASE, PRIMARY KEY /**/ (k COLLATE RTRIM)", false),
+        ("k TEXT COLLATE NOCASE, PRIMARY  KEY (k COLLATE RTRIM)", false),
+        ("k TEXT COLLATE NOCASE /* PRIMARY KEY */, PRIMARY KEY (k COLLATE RTRIM)", false),
+    ] {
+        let connection = opened();
+        connection.execute_batch(&format!("CREATE TABLE one ({key})")).unwrap();
+        let tables = tables_of(&connection, "SELECT * FROM one");
+        let name = sqlparser::ast::ObjectName::from(vec![sqlparser::ast::Ident::new("one")]);
+        let found = tables.get(Dialect::Sqlite, &name).unwrap();
+        assert_eq!(found.columns[0].key == 1, is_one, "{key}");
+    }
+}
+
+#[test]
 fn triggers_are_told_also_of_tables_that_a_change_reaches() {
     assert_eq!(found("t").unwrap().triggers, Vec::<String>::new());
     assert_eq!(found("watched").unwrap().triggers, ["trigger watch"]);

@@ -545,6 +545,7 @@ fn what_a_node_computes_by_itself_or_answers_as_rows_one_node_finds_out() {
 const TABLES: &[(&str, &str)] = &[
     ("TRUNCATE t, s", "="),
     ("TRUNCATE t CASCADE", "! TRUNCATE … CASCADE: it empties tables that it does not name: name them all"),
+    ("CREATE TABLE n (b int) INHERITS (t)", "! INHERITS: a key would not be one of all rows: make a partitioned table"),
     (
         "ALTER TABLE t ADD COLUMN z float8 GENERATED ALWAYS AS (exp(c)) STORED",
         "! exp(): a library of the node computes it, whose last digits or bytes may differ",
