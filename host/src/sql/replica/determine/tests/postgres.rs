@@ -537,7 +537,7 @@ const ONE_NODE: &[(&str, &str)] = &[
     ),
     ("UPDATE t SET a = generate_series(1, 3)", "! generate_series(): it answers rows: write it into FROM"),
     ("DELETE FROM t WHERE id IN (SELECT unnest(ARRAY[1, 2]))", "="),
-    ("DELETE FROM t WHERE id IN (SELECT n FROM generate_series(1, 3) AS n)", "="),
+    ("DELETE FROM t WHERE id IN (SELECT n FROM generate_series(1, 3) AS n)", "? SELECT…"),
     ("UPDATE t SET c = exp(c)", "? SELECT \"t\".\"id\", (exp(c)\n) FROM t"),
     ("UPDATE t SET c = power(a, 2)", "? SELECT \"t\".\"id\", (power(a, 2)\n) FROM t"),
     ("UPDATE t SET c = c ^ 2", "? SELECT \"t\".\"id\", (c ^ 2\n) FROM t"),
