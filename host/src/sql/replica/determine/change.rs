@@ -11,6 +11,7 @@ use sqlparser::ast::{
 use super::Determined;
 use super::defaults::{Instead, instead};
 use super::edit::{Edits, place_of};
+use super::functions;
 use super::insert::{is_default, is_plain_text, scope, table};
 use super::keyed::{self, Search};
 use super::look::{Look, Task, Times};
@@ -44,6 +45,7 @@ pub(super) fn update(task: &Task<'_>, update: &Update, random: &mut dyn FnMut() 
         moves_keys |= moves && !is_one;
     }
     reads_itself(&mut look, &shown, update);
+    let reads_tables = reads_tables(task, update);
     let of_values = look.found.rows.take();
     look.through(&update.selection, Times::Each)?;
     look.through(&from.to_vec(), Times::Each)?;
@@ -66,19 +68,19 @@ pub(super) fn update(task: &Task<'_>, update: &Update, random: &mut dyn FnMut() 
         (None, of_rows, by_each) => {
             let is_each = by_each.is_some();
             let reason = of_rows.or(by_each).unwrap_or_else(|| Refusal::new("UPDATE", "its rows may differ by node"));
-            search(reason, false, is_each)
+            // Behind the first of its statements a table may have other rows: such values are found with the rows.
+            search(reason, reads_tables, is_each || reads_tables)
         }
     }
 }
 
-/// SQLite computes a subquery for a row when others have been changed already.
+/// SQLite computes a subquery for a row when others have been changed already; PostgreSQL and MariaDB take what was there before.
 fn reads_itself(look: &mut Look<'_, '_>, shown: &Shown<'_>, update: &Update) {
-    if look.dialect() != Dialect::Sqlite {
+    let (tables, dialect) = (look.task.tables, look.dialect());
+    if dialect != Dialect::Sqlite {
         return;
     }
-    let tables = look.task.tables;
-    let is_own =
-        |name: &ObjectName| tables.get(Dialect::Sqlite, name).is_none_or(|table| table.name == shown.table.name);
+    let is_own = |name: &ObjectName| tables.get(dialect, name).is_none_or(|table| table.name == shown.table.name);
     let found = visit_relations(&update.assignments, |name| match is_own(name) {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
@@ -90,6 +92,18 @@ fn reads_itself(look: &mut Look<'_, '_>, shown: &Shown<'_>, update: &Update) {
             "it sees rows that were changed before, whose order differs by node",
         );
     }
+}
+
+/// Whether a value is read from a table, whichever: an UPDATE also changes others, by foreign keys and as parts of the whole.
+/// What a function of the user's own reads is not seen.
+fn reads_tables(task: &Task<'_>, update: &Update) -> bool {
+    let dialect = task.parsed.dialect();
+    let is_own = |name: &ObjectName| functions::name(dialect, name).is_some_and(|name| task.tables.trusts(&name));
+    let calls = visit_expressions(&update.assignments, |part| match part {
+        Expr::Function(call) if is_own(&call.name) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    calls.is_break() || visit_relations(&update.assignments, |_| ControlFlow::Break(())).is_break()
 }
 
 /// Determines a DELETE.

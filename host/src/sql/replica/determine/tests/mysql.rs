@@ -191,6 +191,12 @@ const ORDER: &[(&str, &str)] = &[
         "! UPDATE of a join: write it as UPDATE of one table, with a subquery",
     ),
     ("UPDATE s SET a = a + 1", "? SELECT `s`.`id` FROM s"),
+    ("UPDATE s SET a = (SELECT MAX(a) FROM s) + id", "? SELECT `s`.`id`, ((SELECT MAX(a) FROM s) + id\n) FROM s"),
+    ("UPDATE t SET a = (SELECT SUM(a) FROM t)", "="),
+    (
+        "UPDATE t SET a = (SELECT SUM(a) FROM bare) LIMIT 600",
+        "? SELECT `t`.`id`, ((SELECT SUM(a) FROM bare)\n) FROM t  LIMIT 600",
+    ),
     ("DELETE QUICK FROM t ORDER BY a LIMIT 1", "! DELETE: not in a form that is known"),
     ("DELETE IGNORE FROM t LIMIT 1", "! DELETE: not in a form that is known"),
     ("DELETE LOW_PRIORITY FROM t ORDER BY id", "! DELETE: not in a form that is known"),

@@ -283,6 +283,20 @@ const ORDER: &[(&str, &str)] = &[
     ("UPDATE keyed SET v = (SELECT b AS id FROM t ORDER BY t.id LIMIT 1)", "="),
     ("UPDATE keyed SET u = u + 1", "? SELECT \"keyed\".\"k\", \"keyed\".\"n\" FROM keyed"),
     (
+        "UPDATE keyed SET u = (SELECT max(u) FROM keyed) + n",
+        "? SELECT \"keyed\".\"k\", \"keyed\".\"n\", ((SELECT max(u) FROM keyed) + n\n) FROM keyed",
+    ),
+    (
+        "WITH x AS (SELECT max(u) AS m FROM keyed) UPDATE keyed SET u = (SELECT m FROM x) + n",
+        "? WITH x AS (SELECT max(u) AS m FROM keyed) SELECT \"keyed\".\"k\", \"keyed\".\"n\", ((SELECT m FROM x) + n\n) FROM keyed",
+    ),
+    (
+        "UPDATE t SET a = (SELECT sum(a) FROM t) WHERE id IN (SELECT id FROM t LIMIT 600)",
+        "? SELECT \"t\".\"id\", ((SELECT sum(a) FROM t)\n) FROM t WHERE id IN (SELECT id FROM t LIMIT 600)",
+    ),
+    ("UPDATE keyed SET (u, v) = (SELECT max(u), 'x' FROM keyed)", "! SET (…) = (…): …"),
+    ("UPDATE t SET a = (SELECT sum(a) FROM t)", "="),
+    (
         "DELETE FROM t WHERE id IN (SELECT id FROM t ORDER BY a LIMIT 10)",
         "? SELECT \"t\".\"id\" FROM t WHERE id IN (SELECT id FROM t ORDER BY a LIMIT 10)",
     ),
