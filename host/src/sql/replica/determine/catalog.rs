@@ -1,7 +1,7 @@
 //! Owns the questions to a node's catalog that tell what must be known of a table before it is written to, one for each
 //! dialect, and reading the answers.
 
-use super::tables::{Auto, Table, TableColumn};
+use super::tables::{Auto, Table, TableColumn, Traits};
 use crate::sql::dialect::Dialect;
 use crate::sql::plan::Refusal;
 use crate::sql::shape::ColumnShape;
@@ -47,7 +47,8 @@ SELECT '"' || replace(t.name, '"', '""') || '"', c.name, c.type,
       OR EXISTS (SELECT 1 FROM pragma_table_xinfo(t.name, 'main') g WHERE g.name = x.name AND g.hidden > 1))),
   c."notnull" = 0 AND NOT (c.pk > 0 AND t.wr = 1) AND NOT (c.pk = 1 AND upper(c.type) = 'INTEGER'
     AND NOT EXISTS (SELECT 1 FROM pragma_index_list(t.name, 'main') WHERE origin = 'pk')),
-  (SELECT group_concat(name, ', ') FROM triggers)
+  (SELECT group_concat(name, ', ') FROM triggers),
+  CASE WHEN m.sql LIKE '%CONFLICT%' THEN 'conflicts' ELSE '' END
 FROM pragma_table_list t
 JOIN main.sqlite_master m ON m.type = 'table' AND m.name = t.name
 JOIN pragma_table_xinfo(t.name, 'main') c
@@ -175,6 +176,7 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
             unique,
             nullable,
             triggers,
+            more @ ..,
         ] = row.as_slice()
         else {
             return Err(unclear());
@@ -200,6 +202,7 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
             name: name.to_text().unwrap_or_default(),
             columns: Vec::new(),
             triggers: triggers.to_text().into_iter().collect(),
+            traits: traits(more),
         });
         table.columns.push(TableColumn {
             shape,
@@ -215,6 +218,13 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
         Some(table) if table.name.is_empty() => Err(unclear()),
         found => Ok(found),
     }
+}
+
+/// What is told of a table as a whole: words.
+fn traits(told: &[Value]) -> Traits {
+    let words = told.first().and_then(Value::to_text).unwrap_or_default();
+    let has = |word: &str| words.split(' ').any(|told| told == word);
+    Traits { settles_conflicts: has("conflicts") }
 }
 
 fn number(value: &Value) -> Option<i64> {

@@ -209,6 +209,8 @@ fn assign(
         AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
         AssignmentTarget::Tuple(names) => names.as_slice(),
     };
+    // Where the table has a rule for conflicts, one of several rows with the same value stays.
+    let settles = shown.table.traits.settles_conflicts;
     let mut is_unique = false;
     for name in names {
         let at =
@@ -221,7 +223,7 @@ fn assign(
         let is_single = names.len() == 1 && matches!(assigned.target, AssignmentTarget::ColumnName(_));
         if is_single && is_default(&assigned.value) {
             let parts = match instead(look.task, shown.table, column, times, look.random)? {
-                Instead::Nothing => return Ok(false),
+                Instead::Nothing => return Ok(is_unique && settles),
                 Instead::Literal(text) => vec![Part::Text(text)],
                 Instead::Number => {
                     return Err(Refusal::new(format!("{name} = DEFAULT"), "it would number a row that has a number"));
@@ -230,7 +232,7 @@ fn assign(
             let at =
                 place_of(&assigned.value).ok_or_else(|| Refusal::new("DEFAULT", "cannot be told apart in the text"))?;
             look.found.edits.replace(look.task.parsed, at, &assigned.value, parts)?;
-            return Ok(false);
+            return Ok(is_unique && settles);
         }
         if column.auto != Auto::No {
             match written(look.task, column, &assigned.value) {
@@ -242,11 +244,11 @@ fn assign(
             }
         }
         if is_single && is_plain_text(look, column, &assigned.value) {
-            return Ok(false);
+            return Ok(is_unique && settles);
         }
     }
     look.through(&assigned.value, times)?;
-    Ok(is_unique && !is_constant(&assigned.value))
+    Ok(is_unique && (settles || !is_constant(&assigned.value)))
 }
 
 fn is_constant(expr: &Expr) -> bool {

@@ -51,6 +51,8 @@ pub(super) struct Keyed {
     /// The columns of the key.
     key: Vec<usize>,
     is_each: bool,
+    /// Whether the server counts as many rows as are named: none is passed over, or gone when its turn comes.
+    is_counted: bool,
     returns: bool,
 }
 
@@ -83,7 +85,10 @@ pub(super) fn update(task: &Task<'_>, update: &Update, search: Search<'_>, edits
     let key = key(&search)?;
     let (query, query_params) = find(task, &search, &edits, &clauses)?;
     let returns = update.returning.is_some();
-    let form = Keyed { head, set, tail: places.returning.clone(), key, is_each: search.is_each, returns };
+    // MySQL counts only the rows that an UPDATE changes.
+    let is_counted =
+        task.parsed.dialect() != Dialect::MySql && update.or.is_none() && !search.shown.table.traits.settles_conflicts;
+    let form = Keyed { head, set, tail: places.returning.clone(), key, is_each: search.is_each, is_counted, returns };
     Ok(plan(task, &search, (query, query_params), edits, form))
 }
 
@@ -99,7 +104,8 @@ pub(super) fn delete(task: &Task<'_>, delete: &Delete, search: Search<'_>, edits
     let (query, query_params) = find(task, &search, &edits, &clauses)?;
     let returns = delete.returning.is_some();
     let head = 0..places.from.end;
-    let form = Keyed { head, set: Vec::new(), tail: places.returning.clone(), key, is_each: false, returns };
+    let tail = places.returning.clone();
+    let form = Keyed { head, set: Vec::new(), tail, key, is_each: false, is_counted: true, returns };
     Ok(plan(task, &search, (query, query_params), edits, form))
 }
 
@@ -331,9 +337,7 @@ impl Keyed {
         if let Some(super::text::Part::Text(last)) = draft.parts.last_mut() {
             last.truncate(last.trim_end().len());
         }
-        // MySQL counts only the rows that an UPDATE changes.
-        let is_counted = dialect != Dialect::MySql || matches!(plan.whole.statement, Statement::Delete(_));
-        draft.named = is_counted.then_some(rows.len());
+        draft.named = self.is_counted.then_some(rows.len());
         self.check(plan, &draft.sample())?;
         Ok(draft)
     }

@@ -57,7 +57,7 @@ pub use catalog::{Facts, facts, table};
 pub use class::{Class, class};
 pub use clock::Moment;
 pub use rows::RowsPlan;
-pub use tables::{Auto, Counter, Table, TableColumn, Tables};
+pub use tables::{Auto, Counter, Table, TableColumn, Tables, Traits};
 pub use text::{Draft, Need, Raise};
 
 /// How a write is logged.

@@ -25,6 +25,15 @@ pub struct Table {
     /// What else runs when its rows change: triggers and rules, its own and those of tables that its changes reach by foreign
     /// keys.
     pub triggers: Vec<String>,
+    /// What else is to be known of it.
+    pub traits: Traits,
+}
+
+/// What is to be known of a table as a whole; what a dialect does not have is not set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// SQLite: its definition may say what becomes of conflicts (`UNIQUE ON CONFLICT REPLACE`).
+    pub settles_conflicts: bool,
 }
 
 /// A column of a table.

@@ -47,6 +47,12 @@ fn columns_are_told_with_their_counters_keys_and_defaults() {
 }
 
 #[test]
+fn a_rule_for_conflicts_in_a_definition_is_told() {
+    assert!(found("ruled").unwrap().traits.settles_conflicts);
+    assert!(!found("keyed").unwrap().traits.settles_conflicts);
+}
+
+#[test]
 fn triggers_are_told_also_of_tables_that_a_change_reaches() {
     assert_eq!(found("t").unwrap().triggers, Vec::<String>::new());
     assert_eq!(found("watched").unwrap().triggers, ["trigger watch"]);

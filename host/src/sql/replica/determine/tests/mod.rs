@@ -8,7 +8,7 @@ mod params;
 mod postgres;
 mod sqlite;
 
-use super::tables::{Auto, Table, TableColumn, Tables};
+use super::tables::{Auto, Table, TableColumn, Tables, Traits};
 use super::{Determined, Draft, Moment, determine, names};
 use crate::sql::dialect::Dialect;
 use crate::sql::parse::{Parsed, parse};
@@ -99,5 +99,5 @@ fn made(dialect: Dialect, name: &str, columns: &[&str]) -> Table {
             is_nullable: !has("key"),
         }
     });
-    Table { name: dialect.quote(name), columns: columns.collect(), triggers: Vec::new() }
+    Table { name: dialect.quote(name), columns: columns.collect(), triggers: Vec::new(), traits: Traits::default() }
 }

@@ -18,6 +18,8 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE partly (id INTEGER PRIMARY KEY, a INTEGER, active INTEGER);
     CREATE UNIQUE INDEX only_active ON partly (a) WHERE active;
     CREATE TABLE computed (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, d INTEGER GENERATED ALWAYS AS (a * b) UNIQUE);
+    CREATE TABLE ruled (id INTEGER PRIMARY KEY, a TEXT, u INTEGER UNIQUE ON CONFLICT REPLACE,
+        s TEXT DEFAULT 'x' UNIQUE ON CONFLICT IGNORE);
     CREATE TABLE watched (id INTEGER PRIMARY KEY, a);
     CREATE TRIGGER watch AFTER INSERT ON watched BEGIN UPDATE watched SET a = random() WHERE id = new.id; END;
     CREATE TABLE parent (id INTEGER PRIMARY KEY);
@@ -74,8 +76,7 @@ pub(super) fn tables_of(connection: &Connection, sql: &str) -> Tables {
 
 fn each(cases: &[(&str, &str)]) {
     let connection = opened();
-    let all =
-        "SELECT * FROM t, kept, keyed, loose, bare, born, odd, partly, computed, watched, parent, child, v, words";
+    let all = "SELECT * FROM t, kept, keyed, loose, bare, born, odd, partly, computed, ruled, watched, parent, child, v, words";
     hold(Dialect::Sqlite, &tables_of(&connection, all), cases);
 }
 
@@ -333,6 +334,13 @@ const ORDER: &[(&str, &str)] = &[
         "UPDATE OR IGNORE keyed SET u = 1 WHERE n > 2",
         "? SELECT \"keyed\".\"k\", \"keyed\".\"n\" FROM keyed WHERE n > 2",
     ),
+    ("UPDATE ruled SET u = 1", "? SELECT \"ruled\".\"id\" FROM ruled"),
+    ("UPDATE ruled SET u = NULL", "? SELECT \"ruled\".\"id\" FROM ruled"),
+    ("UPDATE ruled SET s = 'y' WHERE a = 'z'", "? SELECT \"ruled\".\"id\" FROM ruled WHERE a = 'z'"),
+    ("UPDATE ruled SET s = upper('y')", "? SELECT \"ruled\".\"id\" FROM ruled"),
+    ("UPDATE ruled SET (a, u) = ('y', 5)", "? SELECT \"ruled\".\"id\" FROM ruled"),
+    ("UPDATE ruled SET u = 1 WHERE id = 5", "="),
+    ("UPDATE ruled SET a = 'y'", "="),
     ("UPDATE OR FAIL keyed SET u = 1", "! UPDATE OR FAIL: it is done whole or not at all"),
     ("UPDATE keyed SET u = u + 1", "? SELECT \"keyed\".\"k\", \"keyed\".\"n\" FROM keyed"),
     ("UPDATE keyed SET u = u + 1 WHERE k = 'a' AND n = 1", "="),
