@@ -48,7 +48,8 @@ SELECT '"' || replace(t.name, '"', '""') || '"', c.name, c.type,
   c."notnull" = 0 AND NOT (c.pk > 0 AND t.wr = 1) AND NOT (c.pk = 1 AND upper(c.type) = 'INTEGER'
     AND NOT EXISTS (SELECT 1 FROM pragma_index_list(t.name, 'main') WHERE origin = 'pk')),
   (SELECT group_concat(name, ', ') FROM triggers),
-  CASE WHEN m.sql LIKE '%CONFLICT%' THEN 'conflicts' ELSE '' END
+  CASE WHEN m.sql LIKE '%CONFLICT%' THEN 'conflicts' ELSE '' END,
+  (SELECT count(*) FROM pragma_index_list(t.name, 'main') WHERE "unique" = 1), 0
 FROM pragma_table_list t
 JOIN main.sqlite_master m ON m.type = 'table' AND m.name = t.name
 JOIN pragma_table_xinfo(t.name, 'main') c
@@ -129,7 +130,14 @@ SELECT CONCAT('`', REPLACE(c.table_name, '`', '``'), '`'), c.column_name, c.colu
         AND g.table_name = c.table_name AND g.column_name = s.column_name AND COALESCE(g.generation_expression, '') <> ''))),
   IF(c.is_nullable = 'NO', 0, 1),
   (SELECT GROUP_CONCAT(g.trigger_name SEPARATOR ', ') FROM information_schema.triggers g
-    WHERE g.event_object_schema = c.table_schema AND g.event_object_table = c.table_name)
+    WHERE g.event_object_schema = c.table_schema AND g.event_object_table = c.table_name),
+  '',
+  (SELECT COUNT(DISTINCT s.index_name) FROM information_schema.statistics s WHERE s.table_schema = c.table_schema
+    AND s.table_name = c.table_name AND s.non_unique = 0),
+  (SELECT COUNT(DISTINCT s.index_name) FROM information_schema.statistics s JOIN information_schema.columns g
+    ON g.table_schema = s.table_schema AND g.table_name = s.table_name AND g.column_name = s.column_name
+    WHERE s.table_schema = c.table_schema AND s.table_name = c.table_name AND s.non_unique = 0
+    AND g.extra LIKE '%auto_increment%')
 FROM information_schema.columns c
 JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name
 WHERE c.table_schema = DATABASE() AND c.table_schema = COALESCE(?1, DATABASE())
@@ -198,12 +206,17 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
             declared: declared.to_text().ok_or_else(unclear)?,
             collation: collation.to_text().ok_or_else(unclear)?,
         };
+        let traits = traits(more).ok_or_else(unclear)?;
         let table = found.get_or_insert_with(|| Table {
             name: name.to_text().unwrap_or_default(),
             columns: Vec::new(),
             triggers: triggers.to_text().into_iter().collect(),
-            traits: traits(more),
+            traits,
         });
+        // It is the number of a row, and no index.
+        let is_rowid = usize::from(matches!(auto, Auto::Rowid { .. }));
+        table.traits.keys += is_rowid;
+        table.traits.numbered_keys += is_rowid;
         table.columns.push(TableColumn {
             shape,
             default: default.to_text(),
@@ -220,11 +233,14 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
     }
 }
 
-/// What is told of a table as a whole: words.
-fn traits(told: &[Value]) -> Traits {
-    let words = told.first().and_then(Value::to_text).unwrap_or_default();
+/// What is told of a table as a whole: words, how many unique indexes it has, and how many of these have the column that numbers
+/// rows. PostgreSQL tells nothing.
+fn traits(told: &[Value]) -> Option<Traits> {
+    let [words, keys, numbered] = told else { return told.is_empty().then(Traits::default) };
+    let words = words.to_text()?;
     let has = |word: &str| words.split(' ').any(|told| told == word);
-    Traits { settles_conflicts: has("conflicts") }
+    let count = |value: &Value| number(value).and_then(|count| usize::try_from(count).ok());
+    Some(Traits { settles_conflicts: has("conflicts"), keys: count(keys)?, numbered_keys: count(numbered)? })
 }
 
 fn number(value: &Value) -> Option<i64> {

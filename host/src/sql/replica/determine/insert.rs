@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use sqlparser::ast::{
-    AssignmentTarget, Expr, Ident, Insert, MysqlInsertPriority, ObjectName, OnConflictAction, OnInsert, Parens,
-    SetExpr, SqliteOnConflict, TableObject,
+    AssignmentTarget, Expr, Ident, Insert, MysqlInsertPriority, ObjectName, OnConflict, OnConflictAction, OnInsert,
+    Parens, SetExpr, SqliteOnConflict, TableObject,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
@@ -66,6 +66,8 @@ pub(super) fn insert(task: &Task<'_>, insert: &Insert, random: &mut dyn FnMut() 
                 look.through(source.as_ref(), Times::Each)?;
                 // One node computes the query.
                 look.found.rows = None;
+                let is_auto = |at: &usize| target.table.columns.get(*at).is_some_and(|column| column.auto != Auto::No);
+                refuse_choice(&target, given.iter().any(is_auto))?;
                 after(&mut look, &target, Times::Each)?;
                 let found = look.found;
                 return source::select(task, &target, &given, found).map(|plan| Determined::Rows(Box::new(plan)));
@@ -76,6 +78,7 @@ pub(super) fn insert(task: &Task<'_>, insert: &Insert, random: &mut dyn FnMut() 
     let mut added = Added::default();
     values(&mut look, &target, &given, &rows, (&mut numbers, &mut added))?;
     left_out(&mut look, &target, &given, rows.len(), (&mut numbers, &mut added))?;
+    refuse_choice(&target, !numbers.raises.is_empty())?;
     after(&mut look, &target, times)?;
     let Found { edits, rows: reason } = look.found;
     if let Some(reason) = reason {
@@ -298,6 +301,28 @@ fn left_out(
         }
     }
     Ok(())
+}
+
+/// Refuses a rule that updates whichever row is met first, where a row can meet several: in which order keys are looked at differs
+/// by node. A number that the host gives meets none; `gives_numbers` says that the client gives one itself.
+fn refuse_choice(target: &Target<'_>, gives_numbers: bool) -> Result<(), Refusal> {
+    let construct = match &target.insert.on {
+        Some(OnInsert::DuplicateKeyUpdate(_)) => "ON DUPLICATE KEY UPDATE",
+        Some(OnInsert::OnConflict(OnConflict { conflict_target: None, action: OnConflictAction::DoUpdate(_) })) => {
+            "ON CONFLICT DO UPDATE"
+        }
+        _ => return Ok(()),
+    };
+    let traits = target.table.traits;
+    let met = if gives_numbers { traits.keys } else { traits.keys.saturating_sub(traits.numbered_keys) };
+    match met {
+        0 | 1 => Ok(()),
+        _ => {
+            let why =
+                format!("{} has several unique keys, and which row it updates differs by node", target.table.name);
+            Err(Refusal::new(construct, why))
+        }
+    }
 }
 
 /// Looks at what comes behind the rows: the rule for conflicts and the answer.

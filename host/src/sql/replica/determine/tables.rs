@@ -34,6 +34,10 @@ pub struct Table {
 pub struct Traits {
     /// SQLite: its definition may say what becomes of conflicts (`UNIQUE ON CONFLICT REPLACE`).
     pub settles_conflicts: bool,
+    /// SQLite and MySQL: how many unique indexes and keys it has.
+    pub keys: usize,
+    /// How many of them have the column that numbers rows.
+    pub numbered_keys: usize,
 }
 
 /// A column of a table.

@@ -47,6 +47,16 @@ fn columns_are_told_with_their_counters_keys_and_defaults() {
 }
 
 #[test]
+fn unique_keys_are_counted_with_those_that_number_rows() {
+    let keys = |name: &str| found(name).map(|table| (table.traits.keys, table.traits.numbered_keys));
+    assert_eq!(keys("bare"), Some((0, 0)));
+    assert_eq!(keys("t"), Some((1, 1)));
+    assert_eq!(keys("loose"), Some((1, 0)));
+    assert_eq!(keys("keyed"), Some((2, 0)));
+    assert_eq!(keys("partly"), Some((2, 1)));
+}
+
+#[test]
 fn a_rule_for_conflicts_in_a_definition_is_told() {
     assert!(found("ruled").unwrap().traits.settles_conflicts);
     assert!(!found("keyed").unwrap().traits.settles_conflicts);

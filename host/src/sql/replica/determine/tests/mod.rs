@@ -99,5 +99,12 @@ fn made(dialect: Dialect, name: &str, columns: &[&str]) -> Table {
             is_nullable: !has("key"),
         }
     });
-    Table { name: dialect.quote(name), columns: columns.collect(), triggers: Vec::new(), traits: Traits::default() }
+    let columns: Vec<TableColumn> = columns.collect();
+    // The primary key is one, and each other unique column.
+    let key = columns.iter().filter(|column| column.key > 0);
+    let others = columns.iter().filter(|column| column.key == 0 && column.is_unique).count();
+    let keys = others + usize::from(key.clone().count() > 0);
+    let numbered_keys = usize::from(key.clone().any(|column| column.auto != Auto::No));
+    let traits = Traits { keys, numbered_keys, ..Traits::default() };
+    Table { name: dialect.quote(name), columns, triggers: Vec::new(), traits }
 }

@@ -20,6 +20,7 @@ fn tables() -> Tables {
     tables.insert("odd".into(), made("odd", &["a int", "at datetime = sysdate()", "who varchar(80) = current_user()"]));
     tables.insert("bits".into(), made("bits", &["a int", "b bit(1) = b'0'", "c varchar(9) = NULL"]));
     tables.insert("bare".into(), made("bare", &["a int", "b varchar(20)"]));
+    tables.insert("twice".into(), made("twice", &["id int key", "a int unique", "b int"]));
     tables.insert("bytewise".into(), {
         let mut table = made("bytewise", &["a int", "b varchar(20)"]);
         table.columns.iter_mut().for_each(|column| column.shape.collation = "utf8mb4_bin".into());
@@ -38,7 +39,7 @@ const AS_IT_IS: &[(&str, &str)] = &[
     ("INSERT INTO bare SET a = 1", "="),
     ("INSERT IGNORE INTO s (id, a) VALUES (1, 1)", "="),
     ("REPLACE INTO s (id, a) VALUES (1, 1)", "="),
-    ("INSERT INTO s (id, a) VALUES (1, 1) ON DUPLICATE KEY UPDATE a = VALUES(a) + a", "="),
+    ("INSERT INTO t (id, a) VALUES (1, 1) ON DUPLICATE KEY UPDATE a = VALUES(a) + a", "="),
     ("INSERT INTO bits (a) VALUES (1)", "="),
     ("UPDATE t SET a = a + 1 WHERE b LIKE 'x%'", "="),
     ("UPDATE t SET a = 1 ORDER BY id LIMIT 5", "="),
@@ -155,9 +156,26 @@ const NUMBERS: &[(&str, &str)] = &[
         "! column `id`: it numbers rows: give a number, as a literal or a parameter, or leave it out",
     ),
     ("INSERT INTO s (a) SELECT a FROM t", "? SELECT a FROM t"),
-    ("INSERT INTO s (id, a) SELECT id, a FROM t ON DUPLICATE KEY UPDATE a = VALUES(a)", "? SELECT id, a FROM t"),
+    ("INSERT INTO s (a) SELECT a FROM t ON DUPLICATE KEY UPDATE a = VALUES(a)", "? SELECT a FROM t"),
     (
-        "INSERT INTO s (id, a) SELECT id, a FROM t ON DUPLICATE KEY UPDATE a = t.a",
+        "INSERT INTO s (id, a) SELECT id, a FROM t ON DUPLICATE KEY UPDATE a = VALUES(a)",
+        "! ON DUPLICATE KEY UPDATE: `s` has several unique keys, and which row it updates differs by node",
+    ),
+    (
+        "INSERT INTO s (id, a) VALUES (1, 1) ON DUPLICATE KEY UPDATE b = VALUES(b)",
+        "! ON DUPLICATE KEY UPDATE: `s` has several unique keys, and which row it updates differs by node",
+    ),
+    (
+        "INSERT INTO s (id, a) VALUES (NULL, 1), (5, 2) ON DUPLICATE KEY UPDATE b = VALUES(b)",
+        "! ON DUPLICATE KEY UPDATE: `s` has several unique keys, and which row it updates differs by node",
+    ),
+    (
+        "INSERT INTO twice (id, a, b) VALUES (1, 1, 1) ON DUPLICATE KEY UPDATE b = 2",
+        "! ON DUPLICATE KEY UPDATE: `twice` has several unique keys, and which row it updates differs by node",
+    ),
+    ("REPLACE INTO twice (id, a, b) VALUES (1, 1, 1)", "="),
+    (
+        "INSERT INTO s (a) SELECT a FROM t ON DUPLICATE KEY UPDATE a = t.a",
         "! ON DUPLICATE KEY UPDATE with a column: behind a query a name in it may be a column of the query, too; write VALUES(column), or plain values",
     ),
     ("UPDATE s SET id = 9 WHERE id = 8", "="),

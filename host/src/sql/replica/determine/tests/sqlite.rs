@@ -334,6 +334,20 @@ const ORDER: &[(&str, &str)] = &[
         "UPDATE OR IGNORE keyed SET u = 1 WHERE n > 2",
         "? SELECT \"keyed\".\"k\", \"keyed\".\"n\" FROM keyed WHERE n > 2",
     ),
+    (
+        "INSERT INTO keyed (k, n, u) VALUES ('a', 1, 1) ON CONFLICT DO UPDATE SET v = 1",
+        "! ON CONFLICT DO UPDATE: \"keyed\" has several unique keys, and which row it updates differs by node",
+    ),
+    ("INSERT INTO keyed (k, n, u) VALUES ('a', 1, 1) ON CONFLICT (u) DO UPDATE SET v = 1", "="),
+    ("INSERT INTO keyed (k, n, u) VALUES ('a', 1, 1) ON CONFLICT DO NOTHING", "="),
+    (
+        "INSERT INTO partly (a) VALUES (1) ON CONFLICT DO UPDATE SET active = 1",
+        "INSERT INTO partly (a, \"id\") VALUES (1, 101) ON CONFLICT DO UPDATE SET active = 1",
+    ),
+    (
+        "INSERT INTO partly (id, a) VALUES (5, 1) ON CONFLICT DO UPDATE SET active = 1",
+        "! ON CONFLICT DO UPDATE: \"partly\" has several unique keys, and which row it updates differs by node",
+    ),
     ("UPDATE ruled SET u = 1", "? SELECT \"ruled\".\"id\" FROM ruled"),
     ("UPDATE ruled SET u = NULL", "? SELECT \"ruled\".\"id\" FROM ruled"),
     ("UPDATE ruled SET s = 'y' WHERE a = 'z'", "? SELECT \"ruled\".\"id\" FROM ruled WHERE a = 'z'"),
