@@ -131,7 +131,8 @@ SELECT CONCAT('`', REPLACE(c.table_name, '`', '``'), '`'), c.column_name, c.colu
   IF(c.is_nullable = 'NO', 0, 1),
   (SELECT GROUP_CONCAT(g.trigger_name SEPARATOR ', ') FROM information_schema.triggers g
     WHERE g.event_object_schema = c.table_schema AND g.event_object_table = c.table_name),
-  '',
+  IF(EXISTS (SELECT 1 FROM information_schema.columns g WHERE g.table_schema = c.table_schema
+    AND g.table_name = c.table_name AND g.extra LIKE '%INVISIBLE%'), 'invisible', ''),
   (SELECT COUNT(DISTINCT s.index_name) FROM information_schema.statistics s WHERE s.table_schema = c.table_schema
     AND s.table_name = c.table_name AND s.non_unique = 0),
   (SELECT COUNT(DISTINCT s.index_name) FROM information_schema.statistics s JOIN information_schema.columns g
@@ -240,7 +241,12 @@ fn traits(told: &[Value]) -> Option<Traits> {
     let words = words.to_text()?;
     let has = |word: &str| words.split(' ').any(|told| told == word);
     let count = |value: &Value| number(value).and_then(|count| usize::try_from(count).ok());
-    Some(Traits { settles_conflicts: has("conflicts"), keys: count(keys)?, numbered_keys: count(numbered)? })
+    Some(Traits {
+        settles_conflicts: has("conflicts"),
+        hides_columns: has("invisible"),
+        keys: count(keys)?,
+        numbered_keys: count(numbered)?,
+    })
 }
 
 fn number(value: &Value) -> Option<i64> {

@@ -194,6 +194,10 @@ fn columns(task: &Task<'_>, target: &Target<'_>, width: Option<usize>) -> Result
         }
     }
     if given.is_empty() {
+        if table.traits.hides_columns && width != Some(0) {
+            let why = "a column of it is invisible: list the columns that are given";
+            return Err(Refusal::new(format!("table {}", table.name), why));
+        }
         // SQLite leaves generated columns out of what it expects, the others take DEFAULT for them.
         let is_expected = |column: &TableColumn| dialect != Dialect::Sqlite || !column.is_generated;
         given = table.columns.iter().enumerate().filter(|(_, column)| is_expected(column)).map(|(at, _)| at).collect();

@@ -34,6 +34,8 @@ pub struct Table {
 pub struct Traits {
     /// SQLite: its definition may say what becomes of conflicts (`UNIQUE ON CONFLICT REPLACE`).
     pub settles_conflicts: bool,
+    /// MySQL: it has columns that are given no value where none are listed (`INVISIBLE`).
+    pub hides_columns: bool,
     /// SQLite and MySQL: how many unique indexes and keys it has.
     pub keys: usize,
     /// How many of them have the column that numbers rows.

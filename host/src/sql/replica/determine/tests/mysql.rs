@@ -20,6 +20,11 @@ fn tables() -> Tables {
     tables.insert("odd".into(), made("odd", &["a int", "at datetime = sysdate()", "who varchar(80) = current_user()"]));
     tables.insert("bits".into(), made("bits", &["a int", "b bit(1) = b'0'", "c varchar(9) = NULL"]));
     tables.insert("bare".into(), made("bare", &["a int", "b varchar(20)"]));
+    tables.insert("hiding".into(), {
+        let mut table = made("hiding", &["a int", "id int key increment", "b int"]);
+        table.traits.hides_columns = true;
+        table
+    });
     tables.insert("twice".into(), made("twice", &["id int key", "a int unique", "b int"]));
     tables.insert("bytewise".into(), {
         let mut table = made("bytewise", &["a int", "b varchar(20)"]);
@@ -129,6 +134,16 @@ const NUMBERS: &[(&str, &str)] = &[
         "INSERT INTO s VALUES (NULL, 1, 'x'), (0, 2, 'y'), (DEFAULT, 3, 'z'), (50, 4, 'w')",
         "INSERT INTO s VALUES (101, 1, 'x'), (102, 2, 'y'), (103, 3, 'z'), (50, 4, 'w')",
     ),
+    (
+        "INSERT INTO hiding VALUES (1, 2)",
+        "! table `hiding`: a column of it is invisible: list the columns that are given",
+    ),
+    (
+        "INSERT INTO hiding SELECT a, a FROM t",
+        "! table `hiding`: a column of it is invisible: list the columns that are given",
+    ),
+    ("INSERT INTO hiding (a, b) VALUES (1, 2)", "INSERT INTO hiding (a, b, `id`) VALUES (1, 2, 101)"),
+    ("INSERT INTO hiding () VALUES ()", "INSERT INTO hiding (`id`) VALUES (101)"),
     ("INSERT INTO s () VALUES ()", "INSERT INTO s (`id`) VALUES (101)"),
     ("INSERT INTO s VALUES ()", "INSERT INTO s (`id`) VALUES (101)"),
     ("INSERT INTO s SET a = 1", "INSERT INTO s SET `id` = 101, a = 1"),
