@@ -48,7 +48,9 @@ SELECT '"' || replace(t.name, '"', '""') || '"', c.name, c.type,
   c."notnull" = 0 AND NOT (c.pk > 0 AND t.wr = 1) AND NOT (c.pk = 1 AND upper(c.type) = 'INTEGER'
     AND NOT EXISTS (SELECT 1 FROM pragma_index_list(t.name, 'main') WHERE origin = 'pk')),
   (SELECT group_concat(name, ', ') FROM triggers),
-  CASE WHEN m.sql LIKE '%CONFLICT%' THEN 'conflicts' ELSE '' END,
+  CASE WHEN m.sql LIKE '%CONFLICT%' THEN 'conflicts ' ELSE '' END
+    || CASE WHEN EXISTS (SELECT 1 FROM pragma_foreign_key_list(t.name, 'main') f WHERE f."table" = t.name COLLATE NOCASE
+      AND f.on_delete IN ('CASCADE', 'RESTRICT')) THEN 'itself' ELSE '' END,
   (SELECT count(*) FROM pragma_index_list(t.name, 'main') WHERE "unique" = 1), 0
 FROM pragma_table_list t
 JOIN main.sqlite_master m ON m.type = 'table' AND m.name = t.name
@@ -131,8 +133,11 @@ SELECT CONCAT('`', REPLACE(c.table_name, '`', '``'), '`'), c.column_name, c.colu
   IF(c.is_nullable = 'NO', 0, 1),
   (SELECT GROUP_CONCAT(g.trigger_name SEPARATOR ', ') FROM information_schema.triggers g
     WHERE g.event_object_schema = c.table_schema AND g.event_object_table = c.table_name),
-  IF(EXISTS (SELECT 1 FROM information_schema.columns g WHERE g.table_schema = c.table_schema
-    AND g.table_name = c.table_name AND g.extra LIKE '%INVISIBLE%'), 'invisible', ''),
+  CONCAT(IF(EXISTS (SELECT 1 FROM information_schema.columns g WHERE g.table_schema = c.table_schema
+    AND g.table_name = c.table_name AND g.extra LIKE '%INVISIBLE%'), 'invisible ', ''),
+    IF(EXISTS (SELECT 1 FROM information_schema.key_column_usage k WHERE k.table_schema = c.table_schema
+    AND k.table_name = c.table_name AND k.referenced_table_schema = c.table_schema
+    AND k.referenced_table_name = c.table_name), 'itself', '')),
   (SELECT COUNT(DISTINCT s.index_name) FROM information_schema.statistics s WHERE s.table_schema = c.table_schema
     AND s.table_name = c.table_name AND s.non_unique = 0),
   (SELECT COUNT(DISTINCT s.index_name) FROM information_schema.statistics s JOIN information_schema.columns g
@@ -244,6 +249,7 @@ fn traits(told: &[Value]) -> Option<Traits> {
     Some(Traits {
         settles_conflicts: has("conflicts"),
         hides_columns: has("invisible"),
+        refers_to_itself: has("itself"),
         keys: count(keys)?,
         numbered_keys: count(numbered)?,
     })

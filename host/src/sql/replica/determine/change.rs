@@ -17,7 +17,7 @@ use super::keyed::{self, Search};
 use super::look::{Look, Task, Times};
 use super::numbers::{Given, Numbers, written};
 use super::order::Shown;
-use super::tables::Auto;
+use super::tables::{Auto, path};
 use super::text::{Draft, Part, Text};
 use crate::sql::alike::reads_as;
 use crate::sql::dialect::Dialect;
@@ -115,10 +115,15 @@ pub(super) fn delete(task: &Task<'_>, delete: &Delete, random: &mut dyn FnMut() 
         [only] if delete.tables.is_empty() && using.is_empty() && only.joins.is_empty() => Some(target(task, only)?),
         _ => None,
     };
+    let is_limited = !delete.order_by.is_empty() || delete.limit.is_some();
+    if delete.output.is_some() || (single.is_none() && is_limited) {
+        return Err(Refusal::new("DELETE", "not in a form that is known"));
+    }
     match &single {
         Some(shown) => look.scopes.push(scope(task, shown.table, Some(&shown.name))),
-        // Which of them lose rows is not asked: none may have triggers.
         None => {
+            of_join(task, delete, from)?;
+            // Of the others none may have triggers, either.
             for factor in from.iter().chain(using).flat_map(factors) {
                 if let TableFactor::Table { name, args: None, .. } = factor {
                     table(task, name)?;
@@ -126,11 +131,6 @@ pub(super) fn delete(task: &Task<'_>, delete: &Delete, random: &mut dyn FnMut() 
             }
             look.scopes.push(super::order::scope(&look, &[from.as_slice(), using].concat()));
         }
-    }
-    // Modifiers (`DELETE QUICK FROM …`) are read as names of tables, too.
-    let is_limited = !delete.order_by.is_empty() || delete.limit.is_some();
-    if delete.output.is_some() || (single.is_none() && is_limited) {
-        return Err(Refusal::new("DELETE", "not in a form that is known"));
     }
     look.through_with()?;
     look.through(from, Times::Each)?;
@@ -141,7 +141,7 @@ pub(super) fn delete(task: &Task<'_>, delete: &Delete, random: &mut dyn FnMut() 
     if let Some(shown) = &single {
         window(&mut look, shown, delete.limit.is_some(), &mut delete.order_by.iter().map(|term| &term.expr));
     }
-    let reason = look.found.rows.take();
+    let reason = look.found.rows.take().or_else(|| in_turn(task, delete, single.as_ref()?));
     look.through(&delete.returning, Times::Answer)?;
     let edits = look.found.edits;
     let Some(reason) = reason else {
@@ -149,12 +149,67 @@ pub(super) fn delete(task: &Task<'_>, delete: &Delete, random: &mut dyn FnMut() 
     };
     let Some(shown) = single else { return Err(reason) };
     let condition = delete.selection.as_ref();
-    let search = Search { shown: &shown, from: &[], condition, values: false, is_each: false, reason };
+    let is_each = shown.table.traits.refers_to_itself;
+    let search = Search { shown: &shown, from: &[], condition, values: false, is_each, reason };
     keyed::delete(task, delete, search, edits).map(|plan| Determined::Rows(Box::new(plan)))
 }
 
-fn factors(tables: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {
-    std::iter::once(&tables.relation).chain(tables.joins.iter().map(|join| &join.relation))
+/// Why rows must be deleted one after the other: where they refer to each other, the order decides whether one can be deleted,
+/// and how many are counted.
+fn in_turn(task: &Task<'_>, delete: &Delete, shown: &Shown<'_>) -> Option<Refusal> {
+    let is_one = delete.selection.as_ref().is_some_and(|one| shown.is_one_row(one, task.params, &|_| false));
+    // Only MySQL deletes in this order.
+    let is_ordered = task.parsed.dialect() == Dialect::MySql
+        && shown.orders_totally(&mut delete.order_by.iter().map(|term| &term.expr));
+    let is_sure = !shown.table.traits.refers_to_itself || is_one || is_ordered;
+    (!is_sure).then(|| {
+        let why = "its rows refer to each other, and in which order they are deleted decides what comes of it";
+        Refusal::new("DELETE", why)
+    })
+}
+
+/// Refuses a DELETE of a join that does not take the rows of one of its tables. Modifiers (`DELETE QUICK FROM …`) are read as
+/// names of tables, too.
+fn of_join(task: &Task<'_>, delete: &Delete, from: &[TableWithJoins]) -> Result<(), Refusal> {
+    let (dialect, using) = (task.parsed.dialect(), delete.using.as_deref().unwrap_or_default());
+    let target = match (delete.tables.as_slice(), from) {
+        ([name], _) if using.is_empty() => name,
+        ([], [TableWithJoins { relation: TableFactor::Table { name, .. }, joins }]) if joins.is_empty() => name,
+        _ => return Err(Refusal::new("DELETE from several tables", "write one for each")),
+    };
+    if dialect == Dialect::Postgres {
+        return Ok(());
+    }
+    let rules = dialect.rules();
+    let is_target = |factor: &&TableFactor| {
+        let TableFactor::Table { name, alias, args: None, .. } = factor else { return false };
+        let own = name.0.last().and_then(|part| part.as_ident());
+        let shown = alias.as_ref().map(|alias| &alias.name).or(own);
+        match (target.0.as_slice(), shown) {
+            ([part], Some(shown)) => {
+                part.as_ident().is_some_and(|part| rules.same_name(&rules.fold(part), &rules.fold(shown)))
+            }
+            _ => alias.is_none() && path(dialect, name).is_some() && path(dialect, name) == path(dialect, target),
+        }
+    };
+    let sources = if using.is_empty() { from } else { using };
+    let found = sources.iter().flat_map(factors).find(is_target);
+    let Some(TableFactor::Table { name, .. }) = found else {
+        return Err(Refusal::new(format!("DELETE {target}"), "it is none of the tables that are joined"));
+    };
+    if table(task, name)?.traits.refers_to_itself {
+        return Err(Refusal::new(format!("DELETE {target}"), "its rows refer to each other: write it without a join"));
+    }
+    Ok(())
+}
+
+fn factors(tables: &TableWithJoins) -> Vec<&TableFactor> {
+    let joined = tables.joins.iter().map(|join| &join.relation);
+    let all = std::iter::once(&tables.relation).chain(joined).map(|factor| match factor {
+        TableFactor::NestedJoin { table_with_joins, .. } => factors(table_with_joins),
+        factor => vec![factor],
+    });
+    all.flatten().collect()
 }
 
 /// The only table that is written to.

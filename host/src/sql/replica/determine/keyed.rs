@@ -104,8 +104,9 @@ pub(super) fn delete(task: &Task<'_>, delete: &Delete, search: Search<'_>, edits
     let (query, query_params) = find(task, &search, &edits, &clauses)?;
     let returns = delete.returning.is_some();
     let head = 0..places.from.end;
-    let tail = places.returning.clone();
-    let form = Keyed { head, set: Vec::new(), tail, key, is_each: false, is_counted: true, returns };
+    let (tail, is_each) = (places.returning.clone(), search.is_each);
+    // One may be gone with another that it refers to.
+    let form = Keyed { head, set: Vec::new(), tail, key, is_each, is_counted: !is_each, returns };
     Ok(plan(task, &search, (query, query_params), edits, form))
 }
 

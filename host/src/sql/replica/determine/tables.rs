@@ -36,6 +36,8 @@ pub struct Traits {
     pub settles_conflicts: bool,
     /// MySQL: it has columns that are given no value where none are listed (`INVISIBLE`).
     pub hides_columns: bool,
+    /// SQLite and MySQL: its rows refer to others of it by a foreign key that is checked, or takes effect, row by row.
+    pub refers_to_itself: bool,
     /// SQLite and MySQL: how many unique indexes and keys it has.
     pub keys: usize,
     /// How many of them have the column that numbers rows.

@@ -63,6 +63,12 @@ fn a_rule_for_conflicts_in_a_definition_is_told() {
 }
 
 #[test]
+fn that_rows_refer_to_others_of_their_table_is_told() {
+    assert!(found("tree").unwrap().traits.refers_to_itself);
+    assert!(!found("child").unwrap().traits.refers_to_itself);
+}
+
+#[test]
 fn triggers_are_told_also_of_tables_that_a_change_reaches() {
     assert_eq!(found("t").unwrap().triggers, Vec::<String>::new());
     assert_eq!(found("watched").unwrap().triggers, ["trigger watch"]);

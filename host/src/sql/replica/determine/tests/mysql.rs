@@ -25,6 +25,16 @@ fn tables() -> Tables {
         table.traits.hides_columns = true;
         table
     });
+    tables.insert("tree".into(), {
+        let mut table = made("tree", &["id int key", "p int"]);
+        table.traits.refers_to_itself = true;
+        table
+    });
+    tables.insert("watched".into(), {
+        let mut table = made("watched", &["id int key", "a int"]);
+        table.triggers.push("trigger audit".into());
+        table
+    });
     tables.insert("twice".into(), made("twice", &["id int key", "a int unique", "b int"]));
     tables.insert("bytewise".into(), {
         let mut table = made("bytewise", &["a int", "b varchar(20)"]);
@@ -233,7 +243,28 @@ const ORDER: &[(&str, &str)] = &[
     ("DELETE QUICK FROM t ORDER BY a LIMIT 1", "! DELETE: not in a form that is known"),
     ("DELETE IGNORE FROM t LIMIT 1", "! DELETE: not in a form that is known"),
     ("DELETE LOW_PRIORITY FROM t ORDER BY id", "! DELETE: not in a form that is known"),
-    ("DELETE QUICK FROM t WHERE a = 1", "="),
+    ("DELETE QUICK FROM t WHERE a = 1", "! DELETE QUICK: it is none of the tables that are joined"),
+    ("DELETE IGNORE FROM t WHERE a = 1", "! DELETE IGNORE: it is none of the tables that are joined"),
+    ("DELETE bare FROM t JOIN bare AS x ON x.a = t.a", "! DELETE bare: it is none of the tables that are joined"),
+    ("DELETE x FROM t JOIN bare AS x ON x.a = t.a", "="),
+    ("DELETE FROM bare USING t JOIN tree ON tree.p = t.a", "! DELETE bare: it is none of the tables that are joined"),
+    ("DELETE t, bare FROM t JOIN bare ON bare.a = t.a", "! DELETE from several tables: write one for each"),
+    ("DELETE FROM t, bare USING t JOIN bare ON bare.a = t.a", "! DELETE from several tables: write one for each"),
+    (
+        "DELETE watched FROM (t JOIN watched ON watched.a = t.a)",
+        "! table watched: a write to it runs trigger audit, whose body is not seen",
+    ),
+    ("DELETE t FROM (t JOIN bare ON bare.a = t.a)", "="),
+    ("DELETE FROM tree WHERE p = 5", "? SELECT `tree`.`id` FROM tree WHERE p = 5"),
+    ("DELETE FROM tree", "? SELECT `tree`.`id` FROM tree"),
+    ("DELETE FROM tree WHERE id = 5", "="),
+    ("DELETE FROM tree WHERE p > 5 ORDER BY id DESC", "="),
+    ("DELETE FROM tree WHERE p > 5 ORDER BY p", "? SELECT `tree`.`id` FROM tree WHERE p > 5 ORDER BY p"),
+    (
+        "DELETE tree FROM tree JOIN t ON t.a = tree.p",
+        "! DELETE tree: its rows refer to each other: write it without a join",
+    ),
+    ("DELETE t FROM tree JOIN t ON t.a = tree.p", "="),
     (
         "DELETE FROM bytewise WHERE a IN (SELECT a FROM (SELECT b AS id, a FROM t ORDER BY id LIMIT 1) x)",
         "! LIMIT: without ORDER BY of a whole primary key its rows may differ by node, and `bytewise` has no primary key by which its rows could be named",

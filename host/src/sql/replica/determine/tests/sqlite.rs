@@ -20,6 +20,7 @@ pub(super) const SCHEMA: &str = "
     CREATE TABLE computed (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, d INTEGER GENERATED ALWAYS AS (a * b) UNIQUE);
     CREATE TABLE ruled (id INTEGER PRIMARY KEY, a TEXT, u INTEGER UNIQUE ON CONFLICT REPLACE,
         s TEXT DEFAULT 'x' UNIQUE ON CONFLICT IGNORE);
+    CREATE TABLE tree (id INTEGER PRIMARY KEY, a, p INTEGER REFERENCES tree ON DELETE CASCADE);
     CREATE TABLE watched (id INTEGER PRIMARY KEY, a);
     CREATE TRIGGER watch AFTER INSERT ON watched BEGIN UPDATE watched SET a = random() WHERE id = new.id; END;
     CREATE TABLE parent (id INTEGER PRIMARY KEY);
@@ -76,7 +77,7 @@ pub(super) fn tables_of(connection: &Connection, sql: &str) -> Tables {
 
 fn each(cases: &[(&str, &str)]) {
     let connection = opened();
-    let all = "SELECT * FROM t, kept, keyed, loose, bare, born, odd, partly, computed, ruled, watched, parent, child, v, words";
+    let all = "SELECT * FROM t, kept, keyed, loose, bare, born, odd, partly, computed, ruled, tree, watched, parent, child, v, words";
     hold(Dialect::Sqlite, &tables_of(&connection, all), cases);
 }
 
@@ -348,6 +349,8 @@ const ORDER: &[(&str, &str)] = &[
         "INSERT INTO partly (id, a) VALUES (5, 1) ON CONFLICT DO UPDATE SET active = 1",
         "! ON CONFLICT DO UPDATE: \"partly\" has several unique keys, and which row it updates differs by node",
     ),
+    ("DELETE FROM tree WHERE a = 1", "? SELECT \"tree\".\"id\" FROM tree WHERE a = 1"),
+    ("DELETE FROM tree WHERE id = 1", "="),
     ("UPDATE ruled SET u = 1", "? SELECT \"ruled\".\"id\" FROM ruled"),
     ("UPDATE ruled SET u = NULL", "? SELECT \"ruled\".\"id\" FROM ruled"),
     ("UPDATE ruled SET s = 'y' WHERE a = 'z'", "? SELECT \"ruled\".\"id\" FROM ruled WHERE a = 'z'"),
