@@ -60,11 +60,14 @@ pub(super) fn update(task: &Task<'_>, update: &Update, random: &mut dyn FnMut() 
     let edits = look.found.edits;
     let search = |reason: Refusal, values: bool, is_each: bool| {
         let search = Search { shown: &shown, from, condition: update.selection.as_ref(), values, is_each, reason };
-        keyed::update(task, update, search, edits.clone()).map(|plan| Determined::Rows(Box::new(plan)))
+        let given = (edits.clone(), numbers.raises.clone());
+        keyed::update(task, update, search, given).map(|plan| Determined::Rows(Box::new(plan)))
     };
     match (of_values.or(of_join), of_rows, by_each) {
         (Some(reason), ..) => search(reason, true, true),
-        (None, None, None) => as_it_is(task, &edits, update.returning.is_some(), numbers).map(Determined::Logged),
+        (None, None, None) => {
+            as_it_is(task, &edits, update.returning.is_some(), numbers.clone()).map(Determined::Logged)
+        }
         (None, of_rows, by_each) => {
             let is_each = by_each.is_some();
             let reason = of_rows.or(by_each).unwrap_or_else(|| Refusal::new("UPDATE", "its rows may differ by node"));

@@ -16,7 +16,7 @@ use super::order::Shown;
 use super::place::{Clauses, clauses, divided, written};
 use super::rows::{Form, RowsPlan, cast};
 use super::tables::TableColumn;
-use super::text::{Draft, Text};
+use super::text::{Draft, Part, Raise, Text};
 use crate::sql::alike::{are_alike, statement};
 use crate::sql::dialect::Dialect;
 use crate::sql::plan::Refusal;
@@ -54,14 +54,21 @@ pub(super) struct Keyed {
     /// Whether the server counts as many rows as are named: none is passed over, or gone when its turn comes.
     is_counted: bool,
     returns: bool,
+    /// The numbers that the client gives to rows.
+    raises: Vec<Raise>,
 }
 
 fn unclear() -> Refusal {
     Refusal::new("the statement", "its clauses cannot be told apart in the text")
 }
 
-/// Plans an UPDATE.
-pub(super) fn update(task: &Task<'_>, update: &Update, search: Search<'_>, edits: Edits) -> Result<RowsPlan, Refusal> {
+/// Plans an UPDATE, with the numbers that it gives to rows.
+pub(super) fn update(
+    task: &Task<'_>,
+    update: &Update,
+    search: Search<'_>,
+    (edits, raises): (Edits, Vec<Raise>),
+) -> Result<RowsPlan, Refusal> {
     let places = clauses(task.parsed).ok_or_else(unclear)?;
     let mut set = Vec::new();
     let mut found = Vec::new();
@@ -88,7 +95,8 @@ pub(super) fn update(task: &Task<'_>, update: &Update, search: Search<'_>, edits
     // MySQL counts only the rows that an UPDATE changes.
     let is_counted =
         task.parsed.dialect() != Dialect::MySql && update.or.is_none() && !search.shown.table.traits.settles_conflicts;
-    let form = Keyed { head, set, tail: places.returning.clone(), key, is_each: search.is_each, is_counted, returns };
+    let (tail, is_each) = (places.returning.clone(), search.is_each);
+    let form = Keyed { head, set, tail, key, is_each, is_counted, returns, raises };
     Ok(plan(task, &search, (query, query_params), edits, form))
 }
 
@@ -106,7 +114,7 @@ pub(super) fn delete(task: &Task<'_>, delete: &Delete, search: Search<'_>, edits
     let head = 0..places.from.end;
     let (tail, is_each) = (places.returning.clone(), search.is_each);
     // One may be gone with another that it refers to.
-    let form = Keyed { head, set: Vec::new(), tail, key, is_each, is_counted: !is_each, returns };
+    let form = Keyed { head, set: Vec::new(), tail, key, is_each, is_counted: !is_each, returns, raises: Vec::new() };
     Ok(plan(task, &search, (query, query_params), edits, form))
 }
 
@@ -302,10 +310,18 @@ impl Keyed {
             seen.insert(format!("{key:?}"))
         });
         let rows: Vec<Row> = rows.collect();
-        if self.is_each {
-            return rows.iter().map(|row| self.statement(plan, columns, std::slice::from_ref(row))).collect();
+        let mut made = if self.is_each {
+            rows.iter()
+                .map(|row| self.statement(plan, columns, std::slice::from_ref(row)))
+                .collect::<Result<Vec<Draft>, Refusal>>()?
+        } else {
+            plan.batches(rows, |rows| self.statement(plan, columns, rows))?
+        };
+        // One tells them for all.
+        if let Some(first) = made.first_mut() {
+            first.raises.clone_from(&self.raises);
         }
-        plan.batches(rows, |rows| self.statement(plan, columns, rows))
+        Ok(made)
     }
 
     fn statement(&self, plan: &RowsPlan, columns: &[Column], rows: &[Row]) -> Result<Draft, Refusal> {
@@ -335,7 +351,7 @@ impl Keyed {
         text.push(" ");
         text.tokens(self.tail.clone(), &plan.edits)?;
         let mut draft = text.draft(self.returns);
-        if let Some(super::text::Part::Text(last)) = draft.parts.last_mut() {
+        if let Some(Part::Text(last)) = draft.parts.last_mut() {
             last.truncate(last.trim_end().len());
         }
         draft.named = self.is_counted.then_some(rows.len());

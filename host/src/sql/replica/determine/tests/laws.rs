@@ -33,6 +33,7 @@ const TEMPLATES: &[&str] = &[
     "UPDATE t SET c = (SELECT sum(c) FROM t), b = 'u' WHERE a = {}",
     "UPDATE t SET b = (SELECT group_concat(b) FROM bare) WHERE id % 5 = {}",
     "UPDATE t SET c = random() % 100 WHERE a > {}",
+    "UPDATE t SET id = 5{}, b = (SELECT group_concat(b) FROM bare) WHERE id = {}",
     "UPDATE t SET a = random() % 100 WHERE id = {}",
     "UPDATE t SET a = bare.a FROM bare WHERE bare.b = t.b",
     "UPDATE t SET b = (SELECT b FROM bare LIMIT 1) WHERE a < {}",

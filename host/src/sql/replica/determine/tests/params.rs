@@ -123,6 +123,17 @@ fn keys_and_values_are_bound() {
 }
 
 #[test]
+fn a_number_that_is_given_by_key_raises_its_counter() {
+    let sql = "UPDATE t SET id = 500, b = (SELECT group_concat(b) FROM bare) WHERE id = 5";
+    let Ok(Determined::Rows(plan)) = sqlite(sql, &[]) else { panic!("no rows") };
+    let columns = vec![Column { name: String::new(), declared: String::new() }; 2];
+    let drafts = plan.statements(&columns, vec![vec![Value::Integer(5), text("x")]], &mut dice(1)).unwrap();
+    assert_eq!(drafts[0].raises().iter().map(|raise| raise.given).collect::<Vec<_>>(), [500]);
+    let statement = drafts[0].statement(&[]).unwrap();
+    assert_eq!(statement.sql, "UPDATE t SET \"id\" = 500, \"b\" = ?1 WHERE \"id\" IN (?2)");
+}
+
+#[test]
 fn many_rows_are_divided() {
     let Ok(Determined::Rows(plan)) = sqlite("DELETE FROM t WHERE random() > 0", &[]) else { panic!("no rows") };
     let columns = [Column { name: "id".into(), declared: String::new() }];
