@@ -85,11 +85,12 @@ fn append(transaction: &Transaction<'_>, records: &[Record], mut last: Link) -> 
     Ok(last)
 }
 
+/// What was settled stays: nodes and clients have gone by it.
 fn settle(transaction: &Transaction<'_>, position: Position, outcome: &Outcome) -> Result<(), LogError> {
     let Some(sum) = sum_at(transaction, position)? else { return Ok(()) };
     let text = encode::outcome(outcome).map_err(|error| LogError::Storage(error.to_string()))?;
     let outcome_sum = encode::outcome_sum(&sum, text.as_bytes());
-    let sql = "UPDATE entries SET outcome = ?2, outcome_sum = ?3 WHERE position = ?1";
+    let sql = "UPDATE entries SET outcome = ?2, outcome_sum = ?3 WHERE position = ?1 AND outcome IS NULL";
     execute(transaction, sql, (position.0.cast_signed(), text, outcome_sum))
 }
 

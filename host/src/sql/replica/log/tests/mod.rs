@@ -102,6 +102,19 @@ async fn what_is_appended_is_read_in_order_also_after_it_is_opened_again() {
 }
 
 #[tokio::test]
+async fn an_outcome_that_was_settled_stays() {
+    let (_folder, path) = place();
+    let log = open(&path).await;
+    log.append(entry("a"), &[]).await.unwrap();
+    let applied = Outcome::Applied { affected: vec![1] };
+    let refused = Outcome::Refused { class: "unique".to_owned(), message: "it is there".to_owned() };
+    for outcome in [&applied, &refused] {
+        log.note(vec![], vec![(Position(1), outcome.clone())], Flush::Now).await.unwrap();
+    }
+    assert_eq!(log.outcomes(Position(0), Position(1)).await.unwrap(), [(Position(1), applied)].into());
+}
+
+#[tokio::test]
 async fn the_writer_of_an_older_copy_has_an_epoch_that_none_before_it_had() {
     let (_folder, path) = place();
     open(&path).await.close().await;
