@@ -149,7 +149,7 @@ impl Board {
         if tally.stage == Stage::Unasked {
             tally.stage = Stage::Open;
         }
-        if tally.rows.is_none() {
+        if tally.rows.is_none() && !matches!(tally.waiter, Waiter::Gone) {
             tally.rows = rows;
         }
         let late = tally.stage.outcome().and_then(|outcome| ack::differs(outcome, &answer));
