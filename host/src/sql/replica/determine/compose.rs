@@ -35,7 +35,6 @@ pub(super) fn insert(
         overriding = put_values(task, target, &mut edits, (&names(given), &added_names), added)?;
     } else if !added.columns.is_empty() && target.insert.assignments.is_empty() {
         put_defaults(task, &mut edits, (&added_names, added))?;
-        overriding = None;
     } else if !added.columns.is_empty() {
         put_assignments(task, &mut edits, &added_names, added)?;
     }

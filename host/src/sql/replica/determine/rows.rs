@@ -153,7 +153,7 @@ impl RowsPlan {
                 text.push(if index == 0 && row.is_empty() { "" } else { ", " });
                 let column = self.table.columns.get(*at).ok_or_else(unclear)?;
                 match instead(&task, &self.table, column, Times::Once, random)? {
-                    Instead::Nothing => text.push("DEFAULT"),
+                    Instead::Nothing => return Err(unclear()),
                     Instead::Literal(literal) => text.push(&literal),
                     Instead::Number => text.part(&numbers.next(&task, &self.table, column)?),
                 }
