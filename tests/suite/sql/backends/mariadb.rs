@@ -232,5 +232,5 @@ async fn a_session_is_set_alike_whatever_the_server_is_set_to() {
     let sql = "SELECT CONCAT_WS(' ', @@collation_connection, @@foreign_key_checks, @@unique_checks, \
                @@explicit_defaults_for_timestamp, @@default_regex_flags)";
     let found = all(&mut *session(&backend, &server).await, sql).await;
-    assert_eq!(found, [[Value::Text("utf8mb4_general_ci 1 1 1 ".to_owned())]]);
+    assert_eq!(found, [[Value::Text("utf8mb4_general_ci ON ON ON ".to_owned())]]);
 }

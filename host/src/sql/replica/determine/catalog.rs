@@ -208,18 +208,7 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
         else {
             return Err(unclear());
         };
-        let auto = match auto.to_text().unwrap_or_default().as_str() {
-            "" => Auto::No,
-            "rowid" => Auto::Rowid { is_kept: false },
-            "kept" => Auto::Rowid { is_kept: true },
-            "increment" => Auto::Increment,
-            kind @ ("sequence" | "always") => Auto::Sequence {
-                name: sequence.to_text().ok_or_else(unclear)?,
-                step: number(step).ok_or_else(unclear)?,
-                is_always: kind == "always",
-            },
-            _ => return Err(unclear()),
-        };
+        let auto = auto_of(auto, (sequence, step)).ok_or_else(unclear)?;
         let shape = ColumnShape {
             name: column.to_text().ok_or_else(unclear)?,
             declared: declared.to_text().ok_or_else(unclear)?,
@@ -250,6 +239,20 @@ pub fn table(rows: &[Row]) -> Result<Option<Table>, Refusal> {
         Some(table) if table.name.is_empty() => Err(unclear()),
         found => Ok(found),
     }
+}
+
+/// How a column counts by itself.
+fn auto_of(kind: &Value, (sequence, step): (&Value, &Value)) -> Option<Auto> {
+    Some(match kind.to_text().unwrap_or_default().as_str() {
+        "" => Auto::No,
+        "rowid" => Auto::Rowid { is_kept: false },
+        "kept" => Auto::Rowid { is_kept: true },
+        "increment" => Auto::Increment,
+        kind @ ("sequence" | "always") => {
+            Auto::Sequence { name: sequence.to_text()?, step: number(step)?, is_always: kind == "always" }
+        }
+        _ => return None,
+    })
 }
 
 /// What is told of a table as a whole: words, how many unique indexes it has, and how many of these have the column that numbers

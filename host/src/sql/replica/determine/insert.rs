@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use sqlparser::ast::{
-    AssignmentTarget, Expr, Ident, Insert, MysqlInsertPriority, ObjectName, OnConflict, OnConflictAction, OnInsert,
-    Parens, SetExpr, SqliteOnConflict, TableObject,
+    AssignmentTarget, Expr, Ident, Insert, MysqlInsertPriority, ObjectName, Parens, SetExpr, SqliteOnConflict,
+    TableObject,
 };
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
@@ -15,7 +15,7 @@ use super::look::{Found, Look, Task, Times};
 use super::numbers::{Given, Numbers, written};
 use super::tables::{Auto, Table, TableColumn};
 use super::text::Part;
-use super::{Determined, cast, compose, place, source};
+use super::{Determined, cast, compose, conflicts, place, source};
 use crate::sql::dialect::Dialect;
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;
@@ -67,8 +67,8 @@ pub(super) fn insert(task: &Task<'_>, insert: &Insert, random: &mut dyn FnMut() 
                 // One node computes the query.
                 look.found.rows = None;
                 let is_auto = |at: &usize| target.table.columns.get(*at).is_some_and(|column| column.auto != Auto::No);
-                refuse_choice(&target, given.iter().any(is_auto))?;
-                after(&mut look, &target, Times::Each)?;
+                conflicts::refuse_choice(&target, given.iter().any(is_auto))?;
+                conflicts::after(&mut look, &target, Times::Each)?;
                 let found = look.found;
                 return source::select(task, &target, &given, found).map(|plan| Determined::Rows(Box::new(plan)));
             }
@@ -78,8 +78,8 @@ pub(super) fn insert(task: &Task<'_>, insert: &Insert, random: &mut dyn FnMut() 
     let mut added = Added::default();
     values(&mut look, &target, &given, &rows, (&mut numbers, &mut added))?;
     left_out(&mut look, &target, &given, rows.len(), (&mut numbers, &mut added))?;
-    refuse_choice(&target, !numbers.raises.is_empty())?;
-    after(&mut look, &target, times)?;
+    conflicts::refuse_choice(&target, !numbers.raises.is_empty())?;
+    conflicts::after(&mut look, &target, times)?;
     let Found { edits, rows: reason } = look.found;
     if let Some(reason) = reason {
         return by_rows(task, &target, (&given, &rows), reason, random);
@@ -107,7 +107,7 @@ fn by_rows(
         look.through(*value, Times::Each)?;
     }
     look.found.rows = None;
-    after(&mut look, target, Times::Once)?;
+    conflicts::after(&mut look, target, Times::Once)?;
     if look.found.rows.is_some() {
         return Err(reason);
     }
@@ -308,62 +308,6 @@ fn left_out(
         }
     }
     Ok(())
-}
-
-/// Refuses a rule that updates whichever row is met first, where a row can meet several: in which order keys are looked at differs
-/// by node. A number that the host gives meets none; `gives_numbers` says that the client gives one itself.
-fn refuse_choice(target: &Target<'_>, gives_numbers: bool) -> Result<(), Refusal> {
-    let construct = match &target.insert.on {
-        Some(OnInsert::DuplicateKeyUpdate(_)) => "ON DUPLICATE KEY UPDATE",
-        Some(OnInsert::OnConflict(OnConflict { conflict_target: None, action: OnConflictAction::DoUpdate(_) })) => {
-            "ON CONFLICT DO UPDATE"
-        }
-        _ => return Ok(()),
-    };
-    let traits = target.table.traits;
-    let met = if gives_numbers { traits.keys } else { traits.keys.saturating_sub(traits.numbered_keys) };
-    match met {
-        0 | 1 => Ok(()),
-        _ => {
-            let why =
-                format!("{} has several unique keys, and which row it updates differs by node", target.table.name);
-            Err(Refusal::new(construct, why))
-        }
-    }
-}
-
-/// Looks at what comes behind the rows: the rule for conflicts and the answer.
-fn after(look: &mut Look<'_, '_>, target: &Target<'_>, times: Times) -> Result<(), Refusal> {
-    let assigned = match &target.insert.on {
-        None => &[],
-        Some(OnInsert::DuplicateKeyUpdate(assigned)) => assigned.as_slice(),
-        Some(OnInsert::OnConflict(conflict)) => match &conflict.action {
-            OnConflictAction::DoUpdate(update) => update.assignments.as_slice(),
-            OnConflictAction::DoNothing => &[],
-        },
-        Some(_) => return Err(Refusal::new("ON …", "not a rule for conflicts that is known")),
-    };
-    for assigned in assigned {
-        let names = match &assigned.target {
-            AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
-            AssignmentTarget::Tuple(names) => names.as_slice(),
-        };
-        for name in names {
-            let last = name.0.last().and_then(|part| part.as_ident());
-            let at = last.and_then(|name| target.table.place(look.dialect(), name));
-            let column = at.and_then(|at| target.table.columns.get(at));
-            // MySQL's way to have LAST_INSERT_ID() tell the row that was there keeps the number.
-            let is_same = matches!(&assigned.value, Expr::Identifier(value) if Some(value) == last);
-            if column.is_none_or(|column| column.auto != Auto::No) && !is_same {
-                return Err(Refusal::new(
-                    format!("{name} in a rule for conflicts"),
-                    "it numbers rows, or is not known",
-                ));
-            }
-        }
-    }
-    look.through(&target.insert.on, times)?;
-    look.through(&target.insert.returning, Times::Answer)
 }
 
 /// The list of columns in a text.
