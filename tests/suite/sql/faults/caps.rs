@@ -9,14 +9,25 @@ limits = { gather_rows = 20_000, gather_bytes = "200KiB", answer_bytes = "1MiB" 
 "#;
 
 /// What an answer of any length may add to the peak of a process, in KiB: two pieces of each step, some hundred rows of each
-/// node, and what the sockets hold, with room for what the allocator keeps of it for each thread. A fraction of the answers.
-const MOST_KIB: u64 = 40 << 10;
+/// node, and what the sockets hold, with room.
+const MOST_KIB: u64 = 24 << 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cap_that_is_reached_is_named_and_leaves_nothing_behind() {
     let scene = Scene::with(Wanted { entry: LIMITS, ..Wanted::default() }).await;
     scene.whole().await;
+    reach(&scene).await;
+    // What is needed once is there.
     let before = scene.count_peak_anew();
+    reach(&scene).await;
+    let more = scene.peak().saturating_sub(before);
+    crate::programs::tell(&format!("caps reached: peak {} KiB, {more} KiB more than before", scene.peak()));
+    assert!(more < MOST_KIB, "{more} KiB more");
+    scene.whole().await;
+}
+
+/// Asks for more than each cap allows.
+async fn reach(scene: &Scene) {
     let wide = "SELECT id, repeat(region, 800) AS wide FROM orders";
     for (sql, cap, limit) in [
         ("SELECT id, rank() OVER (ORDER BY id) FROM orders".to_owned(), "gather_rows", 20_000),
@@ -40,10 +51,6 @@ async fn a_cap_that_is_reached_is_named_and_leaves_nothing_behind() {
             scene.quiet().await;
         }
     }
-    let more = scene.peak().saturating_sub(before);
-    crate::programs::tell(&format!("caps reached: peak {} KiB, {more} KiB more than before", scene.peak()));
-    assert!(more < MOST_KIB, "{more} KiB more");
-    scene.whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
