@@ -7,6 +7,7 @@ mod desk;
 mod entries;
 mod fleet;
 mod lease;
+mod mount;
 mod ports;
 mod seats;
 mod sources;

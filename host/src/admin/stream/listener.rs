@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::live::{Frame, Overview, enveloped};
 use super::maker::{event_frame, overview_now, work};
+use crate::admin::access::Access;
 use crate::admin::server::Shared;
 
 /// How often it is seen whether the process ends; a connection that goes on would hold that up.
@@ -33,15 +34,9 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// The newest events that one who missed some gets.
 const MISSED: usize = 1_000;
 
-/// Whether one who listens may also command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
-    Write,
-}
-
-pub(super) async fn stream(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+pub(super) async fn stream(State(shared): State<Shared>, access: Access, headers: HeaderMap) -> Response {
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let listener = Listener::start(shared, Access::Write, last_seen).await;
+    let listener = Listener::start(shared, access, last_seen).await;
     let body = Body::from_stream(stream::unfold(listener, |mut listener| async move {
         let next = listener.next().await?;
         Some((Ok::<_, Infallible>(next), listener))
@@ -121,6 +116,7 @@ impl Listener {
 
     fn text(&self, overview: &Arc<Overview>) -> Bytes {
         match self.access {
+            Access::Read => overview.read.clone(),
             Access::Write => overview.write.clone(),
         }
     }
