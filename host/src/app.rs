@@ -98,6 +98,7 @@ impl App {
             events: Arc::clone(&log),
             draining: Arc::default(),
             reload: reloader.status(),
+            overrides: Arc::new(overrides),
         };
         let tell = Tell { events: log.events(), lost: tell_lost_policy };
         let mut fleet = Fleet::new(workers, (ports, crews, desk), tell, publish, shared);

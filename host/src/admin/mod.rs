@@ -1,8 +1,12 @@
 //! The admin API: what operators ask and tell. Reads snapshots and gives commands to the other folders; holds no state of
 //! its own. Bound to its own address, on the control runtime, so that traffic does not stand in its way.
 
+#![allow(unused_qualifications, reason = "what utoipa makes of the type of a query is qualified")]
+
 mod asked;
 mod clusters;
+mod config;
+mod document;
 mod endpoints;
 mod events;
 mod health;
@@ -11,6 +15,7 @@ mod origin;
 mod plugins;
 mod problem;
 mod repair;
+mod replication;
 mod scaling;
 mod server;
 mod sql;

@@ -6,12 +6,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::sync::{oneshot, watch};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::{clusters, endpoints, events, health, metrics, origin, plugins, problem, repair, scaling, sql, strategy};
-use crate::config::ReloadStatus;
+use super::document::{self, Document};
+use super::{
+    clusters, config, endpoints, events, health, metrics, origin, plugins, problem, repair, scaling, sql, strategy,
+};
+use crate::config::{Overrides, ReloadStatus};
 use crate::discovery::Directory;
 use crate::model::ClusterName;
 use crate::observe::{EventLog, Served};
@@ -38,6 +42,8 @@ pub struct Shared {
     pub draining: Arc<AtomicBool>,
     /// What became of the configuration file.
     pub reload: watch::Receiver<ReloadStatus>,
+    /// What the environment says over the file.
+    pub overrides: Arc<Overrides>,
 }
 
 impl Shared {
@@ -82,7 +88,7 @@ impl Bound {
     /// Serves there.
     pub fn serve(self, shared: Shared) -> Server {
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(self.listener, routes(shared)).with_graceful_shutdown(async {
+        let server = axum::serve(self.listener, router(shared)).with_graceful_shutdown(async {
             // Dropping the sender is the signal.
             let _ = stopped.await;
         });
@@ -114,24 +120,38 @@ impl Server {
     pub fn stop(self) {}
 }
 
-fn routes(shared: Shared) -> Router {
-    Router::new()
-        .route("/health", get(health::health))
-        .route("/metrics", get(metrics::metrics))
-        .route("/api/clusters", get(clusters::clusters))
-        .route("/api/config", get(health::config))
-        .route("/api/endpoints/{endpoint}/{command}", post(endpoints::command))
-        .route("/api/events", get(events::events))
-        .route("/api/events/stream", get(events::stream))
-        .route("/api/plugins", get(plugins::plugins))
-        .route("/api/sql", get(sql::entries))
-        .route("/api/sql/{entry}/rebuild/{node}", post(repair::rebuild))
-        .route("/api/sql/{entry}/trust/{node}", post(repair::trust))
-        .route("/api/sql/{entry}/verify", post(repair::verify))
-        .route("/strategy", post(strategy::switch))
-        .merge(scaling::routes(&shared))
+/// The whole API, to be served at an address.
+pub(crate) fn router(shared: Shared) -> Router {
+    let text = Document::default();
+    let (router, api) = routes(&shared, &text).split_for_parts();
+    text.set(document::finish(api));
+    router
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(origin::check))
         .with_state(shared)
+}
+
+/// Every path, with what the document says of it.
+fn routes(shared: &Shared, text: &Document) -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(document::begin())
+        .routes(routes!(health::health))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(clusters::clusters))
+        .routes(routes!(config::config))
+        .routes(routes!(config::validate))
+        .routes(routes!(endpoints::command))
+        .routes(routes!(events::events))
+        .routes(routes!(events::stream))
+        .routes(routes!(plugins::plugins))
+        .routes(routes!(sql::entries))
+        .routes(routes!(repair::rebuild))
+        .routes(routes!(repair::trust))
+        .routes(routes!(repair::verify))
+        .routes(routes!(strategy::choose))
+        .routes(routes!(strategy::policies))
+        .routes(routes!(strategy::strategies))
+        .routes(routes!(strategy::switch))
+        .merge(scaling::routes(shared))
+        .merge(document::routes(text))
 }

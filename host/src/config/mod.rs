@@ -37,14 +37,14 @@ pub use overrides::{
     Overrides, PLUGINS_VARIABLE, PORT_VARIABLE, REDIS_URL_VARIABLE, STATE_VARIABLE, TOTAL_RECORDS_VARIABLE,
     WORKERS_VARIABLE,
 };
-pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader, is_change};
+pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader, is_change, keep_what_cannot_change};
 pub use resilience::{
     Capacity, Check, CheckKind, Circuit, FailureRatio, Failures, Health, Hedge, HttpCheck, PolicySpec, Retry,
     RetryBudget, SqlCheck,
 };
 pub use settings::{
     Admin, BodyRate, Cluster, Config, HostMatch, Limits, Listener, PathMatch, PluginLimits, Plugins, Pool, RequestRate,
-    Route, RouteMatch, RouteTarget, StrategySpec, Timeouts,
+    Route, RouteMatch, RouteTarget, StrategySpec, Timeouts, TokenSpec,
 };
 pub use sources::{
     ContainerLabel, ContainerTemplate, DnsQuery, DnsSource, DockerEngine, DockerSource, DriverSpec, ProcessTemplate,

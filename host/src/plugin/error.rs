@@ -90,6 +90,12 @@ pub enum SeatError {
         /// Why its file was refused.
         reason: String,
     },
+    /// An operator has forbidden its use.
+    #[error("plugin `{name}` is disabled; `POST /api/plugins/{name}/enable` allows its use again")]
+    Disabled {
+        /// What was asked for.
+        name: PluginName,
+    },
     /// The change did not come to its end.
     #[error("the change was stopped: {0}")]
     Stopped(String),
