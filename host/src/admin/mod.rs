@@ -3,6 +3,7 @@
 
 #![allow(unused_qualifications, reason = "what utoipa makes of the type of a query is qualified")]
 
+mod access;
 mod asked;
 mod clusters;
 mod config;
@@ -21,6 +22,7 @@ mod server;
 mod sql;
 mod strategy;
 
+pub use access::Tokens;
 pub(crate) use origin::check as check_origin;
 pub(crate) use problem::{Problem, no_such_method, no_such_path};
 pub use server::{Bound, Server, Shared};

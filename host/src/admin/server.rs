@@ -6,15 +6,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arc_swap::ArcSwap;
 use axum::{Router, middleware};
 use tokio::sync::{oneshot, watch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::access::{self, Tokens};
 use super::document::{self, Document};
-use super::{
-    clusters, config, endpoints, events, health, metrics, origin, plugins, problem, repair, scaling, sql, strategy,
-};
+use super::{clusters, config, endpoints, events, health, metrics, plugins, problem, repair, scaling, sql, strategy};
 use crate::config::{Overrides, ReloadStatus};
 use crate::discovery::Directory;
 use crate::model::ClusterName;
@@ -44,12 +44,19 @@ pub struct Shared {
     pub reload: watch::Receiver<ReloadStatus>,
     /// What the environment says over the file.
     pub overrides: Arc<Overrides>,
+    /// What lets one in.
+    pub tokens: Arc<ArcSwap<Tokens>>,
 }
 
 impl Shared {
     /// What is being served at this moment.
     pub(super) fn served(&self) -> Arc<Served> {
         Arc::clone(&self.served.borrow())
+    }
+
+    /// What lets one in at this moment.
+    pub(super) fn tokens(&self) -> Arc<Tokens> {
+        self.tokens.load_full()
     }
 
     /// The counters of all workers together.
@@ -128,13 +135,14 @@ pub(crate) fn router(shared: Shared) -> Router {
     router
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(middleware::from_fn(origin::check))
+        .layer(middleware::from_fn_with_state(shared.clone(), access::check))
         .with_state(shared)
 }
 
 /// Every path, with what the document says of it.
 fn routes(shared: &Shared, text: &Document) -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(document::begin())
+        .routes(routes!(access::session))
         .routes(routes!(health::health))
         .routes(routes!(metrics::metrics))
         .routes(routes!(clusters::clusters))
