@@ -13,6 +13,7 @@ mod events;
 mod health;
 mod metrics;
 mod origin;
+mod plugin_commands;
 mod plugins;
 mod problem;
 mod repair;

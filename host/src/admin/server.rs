@@ -14,7 +14,10 @@ use utoipa_axum::routes;
 
 use super::access::{self, Tokens};
 use super::document::{self, Document};
-use super::{clusters, config, endpoints, events, health, metrics, plugins, problem, repair, scaling, sql, strategy};
+use super::{
+    clusters, config, endpoints, events, health, metrics, plugin_commands, plugins, problem, repair, scaling, sql,
+    strategy,
+};
 use crate::config::{Overrides, ReloadStatus};
 use crate::discovery::Directory;
 use crate::model::ClusterName;
@@ -152,6 +155,11 @@ fn routes(shared: &Shared, text: &Document) -> OpenApiRouter<Shared> {
         .routes(routes!(events::events))
         .routes(routes!(events::stream))
         .routes(routes!(plugins::plugins))
+        .routes(routes!(plugin_commands::upload))
+        .routes(routes!(plugin_commands::rollback))
+        .routes(routes!(plugin_commands::disable))
+        .routes(routes!(plugin_commands::enable))
+        .routes(routes!(plugin_commands::logs))
         .routes(routes!(sql::entries))
         .routes(routes!(repair::rebuild))
         .routes(routes!(repair::trust))
