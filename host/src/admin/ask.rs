@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
 
-use super::access::Access;
+use super::access::Allowed;
 use super::problem::Problem;
 use super::server::Shared;
 use crate::model::RequestHead;
@@ -35,7 +35,7 @@ struct Asked {
 pub(super) async fn query(
     State(shared): State<Shared>,
     Path(entry): Path<String>,
-    access: Access,
+    access: Allowed,
     request: Request,
 ) -> Result<Response, Problem> {
     let served = shared.served();
@@ -52,7 +52,7 @@ pub(super) async fn query(
         false => Problem::bad_request(format!("the body cannot be read: {error}")),
     })?;
     let body = body.to_bytes();
-    if access == Access::Read && !serde_json::from_slice(&body).is_ok_and(|asked: Asked| asked.explain) {
+    if access == Allowed::Read && !serde_json::from_slice(&body).is_ok_and(|asked: Asked| asked.explain) {
         return Err(Problem::forbidden(
             "the token may only look: with `\"explain\": true` a statement is only explained",
         ));

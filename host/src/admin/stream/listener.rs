@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::live::{Frame, Overview, enveloped};
 use super::maker::{event_frame, overview_now, work};
-use crate::admin::access::Access;
+use crate::admin::access::Allowed;
 use crate::admin::server::Shared;
 
 /// How often it is seen whether the process ends; a connection that goes on would hold that up.
@@ -34,9 +34,9 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// The newest events that one who missed some gets.
 const MISSED: usize = 1_000;
 
-pub(super) async fn stream(State(shared): State<Shared>, access: Access, headers: HeaderMap) -> Response {
+pub(super) async fn stream(State(shared): State<Shared>, access: Allowed, headers: HeaderMap) -> Response {
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let listener = Listener::start(shared, access, last_seen).await;
+    let listener = Listener::start(shared, access, last_seen);
     let body = Body::from_stream(stream::unfold(listener, |mut listener| async move {
         let next = listener.next().await?;
         Some((Ok::<_, Infallible>(next), listener))
@@ -47,7 +47,7 @@ pub(super) async fn stream(State(shared): State<Shared>, access: Access, headers
 
 struct Listener {
     shared: Shared,
-    access: Access,
+    access: Allowed,
     frames: Receiver<Frame>,
     /// What it gets before anything else.
     first: VecDeque<Bytes>,
@@ -57,10 +57,10 @@ struct Listener {
 
 impl Listener {
     /// One that has seen the events up to a number, if it has.
-    async fn start(shared: Shared, access: Access, last_seen: Option<u64>) -> Self {
+    fn start(shared: Shared, access: Allowed, last_seen: Option<u64>) -> Self {
         // Before anything is read, so that nothing falls in between.
         let frames = shared.live.listen();
-        let overview = overview_now(&shared).await;
+        let overview = overview_now(&shared);
         let newest = shared.events.after(0, 1).last().map_or(0, |event| event.id);
         let mut listener = Self { shared, access, frames, first: VecDeque::new(), last_event: newest, silent: 0 };
         listener.first.push_back(listener.text(&overview));
@@ -96,16 +96,16 @@ impl Listener {
                     return Some(text);
                 }
                 Ok(Ok(Frame::Event(..))) => {}
-                Ok(Err(RecvError::Lagged(_))) => self.catch_up().await,
+                Ok(Err(RecvError::Lagged(_))) => self.catch_up(),
                 Ok(Err(RecvError::Closed)) => return None,
             }
         }
     }
 
     /// Leaves out what it was too slow for.
-    async fn catch_up(&mut self) {
+    fn catch_up(&mut self) {
         self.frames = self.frames.resubscribe();
-        let overview = overview_now(&self.shared).await;
+        let overview = overview_now(&self.shared);
         self.first.push_back(self.text(&overview));
         self.first.push_back(enveloped("progress", None, &work(&self.shared)));
         for event in self.shared.events.after(self.last_event, MISSED) {
@@ -116,8 +116,8 @@ impl Listener {
 
     fn text(&self, overview: &Arc<Overview>) -> Bytes {
         match self.access {
-            Access::Read => overview.read.clone(),
-            Access::Write => overview.write.clone(),
+            Allowed::Read => overview.read.clone(),
+            Allowed::Write => overview.write.clone(),
         }
     }
 }

@@ -1,13 +1,12 @@
 //! How everything stands: what changes seldom, so that it is sent only when it does. Figures that run are in the ticks.
 
-use axum::extract::State;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::live::{Overview, enveloped};
 use crate::admin::server::Shared;
-use crate::admin::{clusters, health, plugins, scaling, sql};
+use crate::admin::{clusters, config, health, plugins, scaling, sql};
 use crate::cluster::Member;
 use crate::model::Labels;
 
@@ -36,17 +35,15 @@ struct Endpoint<'o> {
 }
 
 /// Looks at everything.
-pub(super) async fn make(shared: &Shared) -> Overview {
-    let (_, health) = health::health(State(shared.clone())).await;
-    let config = health::config(State(shared.clone())).await;
-    let plugins = json!(plugins::plugins(State(shared.clone())).await.0);
-    let entries = json!(sql::entries(State(shared.clone())).await.0);
+pub(super) fn make(shared: &Shared) -> Overview {
+    let plugins = json!(plugins::read(shared));
+    let entries = json!(sql::read(shared));
     let mut scale: Vec<_> =
         shared.scalers.borrow().values().map(|scaler| json!(scaling::cluster(&scaler.status()))).collect();
     let steady = format!(
         r#""health":{},"config":{},"clusters":{},"plugins":{},"sql":{}"#,
-        json!(health.0),
-        json!(config.0),
+        json!(health::read(shared)),
+        json!(config::read(shared)),
         clusters_json(shared),
         Value::Array(members(plugins, "plugins").map(plugin).collect()),
         Value::Array(members(entries, "entries").map(entry).collect()),
