@@ -32,7 +32,7 @@ function sum(answer, sets) {
 }
 
 function table({ columns, rows }) {
-  const heads = columns.map((column) => el("th", { scope: "col" }, el("span", { text: column.name }), el("span", { class: "faint", text: column.type })));
+  const heads = columns.map((column) => el("th", { scope: "col", class: isFigures(column) ? "right" : null }, el("span", { text: column.name }), el("span", { class: "faint", text: column.type })));
   const body = el("tbody");
   const more = el("button", { type: "button" });
   const note = el("p", { class: "empty", text: "No rows." });
@@ -53,10 +53,15 @@ function table({ columns, rows }) {
 }
 
 function cell(value, column) {
-  if (value === null) return el("td", { class: "null", text: "NULL" });
+  if (value === null) return el("td", { class: isFigures(column) ? "null right" : "null", text: "NULL" });
   const kind = typeof value;
   const words = kind === "object" ? JSON.stringify(value) : String(value);
-  const isFigure = kind === "number" || /int|dec|num|real|float|double/i.test(column?.type ?? "");
+  const isFigure = kind === "number" || isFigures(column);
   const shortened = words.length > LONG ? `${words.slice(0, LONG)}…` : words;
   return el("td", { class: isFigure ? "num right" : kind === "boolean" ? "bool" : null, text: shortened, title: words.length > LONG ? words.slice(0, 4000) : null });
+}
+
+/** Whether a column has figures, by what its server calls its type. */
+function isFigures(column) {
+  return /int|dec|num|real|float|double/i.test(column?.type ?? "");
 }
