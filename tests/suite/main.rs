@@ -10,6 +10,7 @@
 )]
 
 mod conformance;
+mod console;
 mod containers;
 mod discovery;
 mod distribution;
