@@ -97,8 +97,12 @@ impl App {
             served: served.clone(),
             events: Arc::clone(&log),
             draining: Arc::default(),
+            recent: Arc::default(),
+            works: Arc::default(),
+            live: Arc::default(),
             reload: reloader.status(),
         };
+        background.spawn(admin::watch(shared.clone()));
         let tell = Tell { events: log.events(), lost: tell_lost_policy };
         let mut fleet = Fleet::new(workers, (ports, crews, desk), tell, publish, shared);
         if let Err(reason) = fleet.apply(config).await {

@@ -3,6 +3,7 @@
 
 mod asked;
 mod clusters;
+mod console;
 mod endpoints;
 mod events;
 mod health;
@@ -15,7 +16,9 @@ mod scaling;
 mod server;
 mod sql;
 mod strategy;
+mod stream;
 
 pub(crate) use origin::check as check_origin;
 pub(crate) use problem::{Problem, no_such_method, no_such_path};
 pub use server::{Bound, Server, Shared};
+pub use stream::{Live, run as watch};

@@ -21,6 +21,7 @@ pub mod layout;
 pub mod merge;
 pub mod parse;
 pub mod plan;
+pub mod recent;
 pub mod replica;
 mod rewrite;
 pub mod route;
