@@ -151,4 +151,24 @@ mod tests {
     fn each_file_has_a_path_of_its_own() {
         assert!(FILES.iter().all(|(path, ..)| FILES.iter().filter(|(other, ..)| other == path).count() == 1));
     }
+
+    /// A file that nobody put into the table would be missed first by a browser.
+    #[test]
+    fn the_table_has_every_file_of_the_folder_and_every_file_that_one_names() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/admin/console");
+        let has = |path: &str| FILES.iter().any(|(known, ..)| *known == path);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let is_page = name.ends_with(".html");
+            assert!(is_page || has(&format!("/console/{name}")), "{name}");
+        }
+        for (path, _, bytes) in FILES {
+            let text = std::str::from_utf8(bytes).unwrap();
+            let imported =
+                text.split("from \"./").skip(1).map(|rest| format!("/console/{}", &rest[..rest.find('"').unwrap()]));
+            let linked =
+                text.split("=\"/console/").skip(1).map(|rest| format!("/console/{}", &rest[..rest.find('"').unwrap()]));
+            imported.chain(linked).for_each(|named| assert!(has(&named), "{path} names {named}"));
+        }
+    }
 }
