@@ -12,20 +12,24 @@ export function windowed(box, { make, update, key = (item) => item.key }) {
   const rows = el("div", { class: "rows", role: "rowgroup" });
   const below = el("div", { class: "space" });
   box.append(above, rows, below);
-  const state = { items: [], height: 48 };
+  // What is read from the page is read when it may have changed, and not while rows are written.
+  const state = { items: [], height: 48, seen: 600, top: 0, isMeasured: false };
   const draw = () => {
-    const seen = box.clientHeight || 600;
-    const first = Math.max(0, Math.floor(box.scrollTop / state.height) - BEYOND);
-    const last = Math.min(state.items.length, first + Math.ceil(seen / state.height) + 2 * BEYOND);
-    const shown = state.items.slice(first, last);
-    keep(rows, shown, { key, make, update });
+    const first = Math.max(0, Math.floor(state.top / state.height) - BEYOND);
+    const last = Math.min(state.items.length, first + Math.ceil(state.seen / state.height) + 2 * BEYOND);
+    keep(rows, state.items.slice(first, last), { key, make, update });
     above.style.height = `${first * state.height}px`;
     below.style.height = `${(state.items.length - last) * state.height}px`;
+    if (!state.isMeasured && rows.firstElementChild) measure();
+  };
+  const measure = () => {
+    state.seen = box.clientHeight || 600;
+    state.top = box.scrollTop;
     const height = rows.firstElementChild?.offsetHeight;
-    if (height && Math.abs(height - state.height) > 0.5) {
-      state.height = height;
-      draw();
-    }
+    state.isMeasured = Boolean(height);
+    if (!height || height === state.height) return;
+    state.height = height;
+    draw();
   };
   let isPlanned = false;
   const plan = () => {
@@ -33,6 +37,7 @@ export function windowed(box, { make, update, key = (item) => item.key }) {
     isPlanned = true;
     requestAnimationFrame(() => {
       isPlanned = false;
+      measure();
       draw();
     });
   };
