@@ -10,6 +10,7 @@
 )]
 
 mod conformance;
+mod console_data;
 mod containers;
 mod discovery;
 mod distribution;
