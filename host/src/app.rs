@@ -7,6 +7,7 @@ mod desk;
 mod entries;
 mod fleet;
 mod lease;
+mod mount;
 mod ports;
 mod seats;
 mod sources;
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 use crate::admin;
 use crate::config::{Config, Overrides, Reloader};
 use crate::discovery::Directory;
-use crate::observe::{EventLog, Served};
+use crate::observe::{EventLog, Served, WorkLog};
 use crate::plugin::{Folder, PluginEngine, Supervisor};
 use crate::proxy::Worker;
 use crate::routing::Seats;
@@ -64,7 +65,8 @@ impl App {
         let config = reloader.config();
         let engine = Arc::new(PluginEngine::new(config.plugins.cache.as_deref())?);
 
-        let log = Arc::new(EventLog::default());
+        let (log, works) = (Arc::new(EventLog::default()), Arc::new(WorkLog::default()));
+        let events = log.events().with_works(works.works());
         let (tell_lost, lost) = mpsc::unbounded_channel();
         let (tell_lost_policy, lost_policies) = mpsc::unbounded_channel();
         let spawn = |number| Worker::spawn(number, tell_lost.clone());
@@ -72,7 +74,7 @@ impl App {
         let (to_desk, for_desk) = mpsc::unbounded_channel();
         let mailboxes = workers.iter().map(crate::proxy::WorkerHandle::seats).chain([to_desk]);
         let seats = Seats::new(mailboxes.collect());
-        let supervisor = Arc::new(Supervisor::new(engine, seats, config.plugins.clone()));
+        let supervisor = Arc::new(Supervisor::new(engine, seats, config.plugins.clone()).telling(works.works()));
 
         let mut background = JoinSet::new();
         let desk = Desk::new(workers.len(), tell_lost);
@@ -88,7 +90,7 @@ impl App {
         let metrics = workers.iter().map(|worker| Arc::clone(worker.metrics())).collect();
         let nothing = Served::nothing(Arc::clone(&config));
         let (publish, served) = watch::channel(Arc::new(nothing));
-        let crews = Crews::new(log.events())?;
+        let crews = Crews::new(events.clone())?;
         let shared = admin::Shared {
             supervisor,
             directory: Arc::new(Directory::new()),
@@ -98,12 +100,12 @@ impl App {
             events: Arc::clone(&log),
             draining: Arc::default(),
             recent: Arc::default(),
-            works: Arc::default(),
+            works,
             live: Arc::default(),
             reload: reloader.status(),
         };
         background.spawn(admin::watch(shared.clone()));
-        let tell = Tell { events: log.events(), lost: tell_lost_policy };
+        let tell = Tell { events, lost: tell_lost_policy };
         let mut fleet = Fleet::new(workers, (ports, crews, desk), tell, publish, shared);
         if let Err(reason) = fleet.apply(config).await {
             fleet.stop().await;

@@ -11,6 +11,7 @@
 
 mod conformance;
 mod console;
+mod console_data;
 mod containers;
 mod discovery;
 mod distribution;

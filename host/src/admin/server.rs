@@ -93,7 +93,7 @@ impl Bound {
     /// Serves there.
     pub fn serve(self, shared: Shared) -> Server {
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(self.listener, routes(shared)).with_graceful_shutdown(async {
+        let server = axum::serve(self.listener, router(shared)).with_graceful_shutdown(async {
             // Dropping the sender is the signal.
             let _ = stopped.await;
         });
@@ -125,7 +125,8 @@ impl Server {
     pub fn stop(self) {}
 }
 
-fn routes(shared: Shared) -> Router {
+/// All that the API answers.
+pub fn router(shared: Shared) -> Router {
     Router::new()
         .route("/health", get(health::health))
         .route("/metrics", get(metrics::metrics))

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use super::endpoint::Weight;
 use super::health::{AdminState, CircuitState, EndpointState};
 use super::names::{ClusterName, EndpointName, PluginName};
+use super::work::Works;
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,14 +107,29 @@ pub struct Event {
     pub cause: String,
 }
 
-/// The way from whoever changes something to whoever keeps the events. Never waits.
+/// The way from whoever changes something to whoever keeps the events, and from whoever takes longer over it to whoever
+/// shows that. Never waits.
 #[derive(Clone)]
-pub struct Events(Arc<dyn Fn(Event) + Send + Sync>);
+pub struct Events {
+    listener: Arc<dyn Fn(Event) + Send + Sync>,
+    works: Works,
+}
 
 impl Events {
     /// Tells a listener.
     pub fn to(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(listener))
+        Self { listener: Arc::new(listener), works: Works::nowhere() }
+    }
+
+    /// Tells of work, too.
+    #[must_use]
+    pub fn with_works(self, works: Works) -> Self {
+        Self { works, ..self }
+    }
+
+    /// Where work is told of.
+    pub fn works(&self) -> &Works {
+        &self.works
     }
 
     /// Tells nobody.
@@ -130,7 +146,7 @@ impl Events {
         cause: impl Into<String>,
     ) {
         let (cluster, endpoint) = (cluster.clone(), endpoint.cloned());
-        (self.0)(Event { at: SystemTime::now(), cluster, endpoint, change, cause: cause.into() });
+        (self.listener)(Event { at: SystemTime::now(), cluster, endpoint, change, cause: cause.into() });
     }
 }
 

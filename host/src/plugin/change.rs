@@ -16,7 +16,7 @@ use super::version::{Origin, Version};
 use super::workshop::{self, Use};
 use crate::config::{PolicySpec, StrategySpec};
 use crate::health::PolicySeat;
-use crate::model::{ClusterName, PluginName};
+use crate::model::{ClusterName, PluginName, WorkKind};
 use crate::routing::Seat;
 
 /// A change under way.
@@ -105,7 +105,9 @@ impl Change<'_> {
         };
         let (engine, limits) = (&self.supervisor.engine, self.supervisor.limits(&name));
         let needed = Use { world: Some(world), configs: vec![config.to_owned()] };
+        let compiling = self.supervisor.works.begin(WorkKind::Compile, name.as_str(), "plugins");
         let compiled = workshop::compile(engine, bytes.into(), limits, needed).await.map_err(failed)?;
+        drop(compiling);
         let version = Version::new(name.clone(), self.state.next_revision(), compiled, Origin::Embedded);
         let version = Arc::new(version);
         registry.change(&name, |entry| entry.current = Some(Arc::clone(&version)));

@@ -28,7 +28,7 @@ use super::version::{Origin, Version};
 use super::workshop::{self, Use};
 use crate::config::{PluginLimits, Plugins, PolicySpec, StrategySpec};
 use crate::health::Panel;
-use crate::model::{ClusterName, PluginName};
+use crate::model::{ClusterName, PluginName, WorkKind, Works};
 use crate::routing::Seats;
 
 /// What came of bytes that were taken.
@@ -50,6 +50,7 @@ pub struct Supervisor {
     pub(super) engine: Arc<PluginEngine>,
     pub(super) seats: Seats,
     pub(super) registry: Registry,
+    pub(super) works: Works,
     plugins: ArcSwap<Plugins>,
     pub(super) state: Mutex<State>,
     shown: ArcSwap<Shown>,
@@ -82,7 +83,14 @@ impl Supervisor {
         let registry = Registry::default();
         builtins().for_each(|(name, _)| registry.change(&name, |_| {}));
         let plugins = ArcSwap::from_pointee(plugins);
-        Self { engine, seats, registry, plugins, state: Mutex::default(), shown: ArcSwap::default() }
+        let (works, state, shown) = (Works::nowhere(), Mutex::default(), ArcSwap::default());
+        Self { engine, seats, registry, works, plugins, state, shown }
+    }
+
+    /// Tells of what is compiled.
+    #[must_use]
+    pub fn telling(self, works: Works) -> Self {
+        Self { works, ..self }
     }
 
     /// What plugins there are.
@@ -173,7 +181,9 @@ impl Supervisor {
             }
             state.needed(name)
         };
+        let compiling = self.works.begin(WorkKind::Compile, name.as_str(), "plugins");
         let compiled = workshop::compile(&self.engine, bytes.into(), self.limits(name), needed).await?;
+        drop(compiling);
         let mut state = self.state.lock().await;
         let version = Arc::new(Version::new(name.clone(), state.next_revision(), compiled, origin));
         let swap = self.swap(&mut state, &version).await?;

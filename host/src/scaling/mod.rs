@@ -7,6 +7,7 @@ mod desired;
 mod docker;
 mod driver;
 mod error;
+mod growth;
 mod process;
 mod reconcile;
 mod record;

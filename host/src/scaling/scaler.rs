@@ -12,6 +12,7 @@ use super::cooldown::Cooldown;
 use super::desired::{Bounds, Desired};
 use super::driver::{Driver, Driving};
 use super::error::ScaleError;
+use super::growth::Growth;
 use super::round::Round;
 use super::status::Status;
 use super::store::{Kept, Store};
@@ -108,10 +109,11 @@ impl Scaler {
         let cluster = setup.live.name().clone();
         let (settings, store) = (setup.settings.clone(), Store::new(setup.state_file.clone()));
         let (desired, trouble) = begin(&cluster, &settings, &store);
+        let growth = Growth::new(setup.events.clone());
         let round = Round::new(setup);
         let (commands, asked) = mpsc::channel(COMMANDS);
         let (publish, nodes) = watch::channel(None);
-        let task = Task { settings, desired, trouble, store, cooldown: Cooldown::default(), round };
+        let task = Task { settings, desired, trouble, store, cooldown: Cooldown::default(), round, growth };
         let (show, shown) = watch::channel(task.shown(Instant::now()));
         tokio::spawn(task.run(asked, show, publish));
         Self { cluster, commands, shown, nodes }
@@ -228,6 +230,7 @@ struct Task {
     store: Store,
     cooldown: Cooldown,
     round: Round,
+    growth: Growth,
 }
 
 impl Task {
@@ -242,6 +245,7 @@ impl Task {
             let again = self.round.turn(&self.settings, self.desired.names());
             self.publish(&publish);
             let shown = self.shown(Instant::now());
+            self.growth.look(&shown.status);
             // Answered only now, so that the status has what came of it. Who asked need not have waited.
             if let Some((reply, result)) = reply.take() {
                 let _ = reply.send(result.map(|()| shown.now()));

@@ -18,6 +18,7 @@ mod gather;
 pub mod http;
 pub mod inspect;
 pub mod layout;
+mod masked;
 pub mod merge;
 pub mod parse;
 pub mod plan;

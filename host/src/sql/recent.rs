@@ -2,7 +2,7 @@
 //! did for it. Told once for each statement, when it is over, and made of what is known then anyway.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::run::NodeReport;
@@ -37,6 +37,23 @@ pub struct Ended {
     pub nodes: Vec<EndedNode>,
     /// Why it failed, in a word; none where it did not.
     pub error: Option<&'static str>,
+}
+
+/// What is asked by a statement under way, once that is known.
+#[derive(Debug, Default)]
+pub struct Subject(OnceLock<Arc<str>>);
+
+impl Subject {
+    /// It is this, as it may be shown.
+    pub(super) fn is(&self, statement: Arc<str>) {
+        // The first word counts.
+        let _ = self.0.set(statement);
+    }
+
+    /// What it is, if that is known.
+    pub(super) fn get(&self) -> Option<Arc<str>> {
+        self.0.get().cloned()
+    }
 }
 
 /// What a node did for a statement.

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -13,12 +12,11 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-use super::live::{Frame, Overview, enveloped};
+use super::live::{Ear, Heard, Overview, enveloped};
 use super::maker::{event_frame, overview_now, work};
+use crate::admin::access::Access;
 use crate::admin::server::Shared;
 
 /// How often it is seen whether the process ends; a connection that goes on would hold that up.
@@ -33,15 +31,9 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// The newest events that one who missed some gets.
 const MISSED: usize = 1_000;
 
-/// Whether one who listens may also command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
-    Write,
-}
-
-pub(super) async fn stream(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+pub(super) async fn stream(State(shared): State<Shared>, access: Access, headers: HeaderMap) -> Response {
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let listener = Listener::start(shared, Access::Write, last_seen).await;
+    let listener = Listener::start(shared, access, last_seen).await;
     let body = Body::from_stream(stream::unfold(listener, |mut listener| async move {
         let next = listener.next().await?;
         Some((Ok::<_, Infallible>(next), listener))
@@ -53,10 +45,9 @@ pub(super) async fn stream(State(shared): State<Shared>, headers: HeaderMap) -> 
 struct Listener {
     shared: Shared,
     access: Access,
-    frames: Receiver<Frame>,
+    ear: Ear,
     /// What it gets before anything else.
     first: VecDeque<Bytes>,
-    last_event: u64,
     silent: u32,
 }
 
@@ -64,12 +55,11 @@ impl Listener {
     /// One that has seen the events up to a number, if it has.
     async fn start(shared: Shared, access: Access, last_seen: Option<u64>) -> Self {
         // Before anything is read, so that nothing falls in between.
-        let frames = shared.live.listen();
-        let overview = overview_now(&shared).await;
+        let mut ear = shared.live.listen();
         let newest = shared.events.after(0, 1).last().map_or(0, |event| event.id);
-        let mut listener = Self { shared, access, frames, first: VecDeque::new(), last_event: newest, silent: 0 };
-        listener.first.push_back(listener.text(&overview));
-        listener.first.push_back(enveloped("progress", None, &work(&listener.shared)));
+        ear.last_event = newest;
+        let mut listener = Self { shared, access, ear, first: VecDeque::new(), silent: 0 };
+        listener.tell_all().await;
         if let Some(last_seen) = last_seen {
             let missed = listener.shared.events.follow(Some(last_seen)).before;
             listener.first.extend(missed.iter().filter(|event| event.id <= newest).map(|event| event_frame(event)));
@@ -86,41 +76,40 @@ impl Listener {
             if self.shared.draining.load(Relaxed) {
                 return None;
             }
-            match timeout(LOOK, self.frames.recv()).await {
+            match timeout(LOOK, self.ear.next()).await {
+                Ok(Heard::Text(text)) => return Some(text),
+                Ok(Heard::Overview(overview)) => return Some(self.text(&overview)),
+                Ok(Heard::Missed) => self.catch_up().await,
+                Ok(Heard::Over) => return None,
                 Err(_) => {
                     self.silent += 1;
                     if self.silent.is_multiple_of(SILENT) {
                         return Some(KEEP_ALIVE);
                     }
                 }
-                Ok(Ok(Frame::Plain(text))) => return Some(text),
-                Ok(Ok(Frame::Overview(overview))) => return Some(self.text(&overview)),
-                // It had the others when it came.
-                Ok(Ok(Frame::Event(id, text))) if id > self.last_event => {
-                    self.last_event = id;
-                    return Some(text);
-                }
-                Ok(Ok(Frame::Event(..))) => {}
-                Ok(Err(RecvError::Lagged(_))) => self.catch_up().await,
-                Ok(Err(RecvError::Closed)) => return None,
             }
         }
     }
 
-    /// Leaves out what it was too slow for.
+    /// Leaves out what it was too slow for, but for the events.
     async fn catch_up(&mut self) {
-        self.frames = self.frames.resubscribe();
-        let overview = overview_now(&self.shared).await;
-        self.first.push_back(self.text(&overview));
-        self.first.push_back(enveloped("progress", None, &work(&self.shared)));
-        for event in self.shared.events.after(self.last_event, MISSED) {
-            self.last_event = event.id;
+        self.tell_all().await;
+        for event in self.shared.events.after(self.ear.last_event, MISSED) {
+            self.ear.last_event = event.id;
             self.first.push_back(event_frame(&event));
         }
     }
 
-    fn text(&self, overview: &Arc<Overview>) -> Bytes {
+    /// Tells how everything stands.
+    async fn tell_all(&mut self) {
+        let overview = overview_now(&self.shared).await;
+        self.first.push_back(self.text(&overview));
+        self.first.push_back(enveloped("progress", None, &work(&self.shared)));
+    }
+
+    fn text(&self, overview: &Overview) -> Bytes {
         match self.access {
+            Access::Read => overview.read.clone(),
             Access::Write => overview.write.clone(),
         }
     }

@@ -1,5 +1,5 @@
 //! What the console reads: `GET /api/stream`, server-sent events of all that goes on, and what it asks for besides:
-//! `GET /api/history`, `GET /api/queries`, `GET /api/progress`.
+//! `GET /api/history`, `GET /api/queries`, `GET /api/progress`, and a statement of its own (`ask`).
 //!
 //! One task (`maker`) takes a point of history each second and, while somebody listens, makes each text once for all who do
 //! (`overview`, `tick`, `said`); it goes out by a channel (`live`). A listener that does not keep up misses what it did not
@@ -13,11 +13,12 @@ mod said;
 mod tick;
 
 use axum::Router;
-use axum::extract::State;
-use axum::routing::get;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::{get, post};
 use axum::{Json, response::IntoResponse};
 use serde_json::{Value, json};
 
+use super::ask;
 use super::server::Shared;
 
 pub use live::Live;
@@ -30,6 +31,8 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/progress", get(progress))
         .route("/api/queries", get(queries))
         .route("/api/stream", get(listener::stream))
+        // The entry knows how much it takes.
+        .route("/api/sql/{entry}/query", post(ask::query).layer(DefaultBodyLimit::disable()))
 }
 
 /// The last ten minutes, second by second.

@@ -39,13 +39,14 @@ struct Endpoint<'o> {
 pub(super) async fn make(shared: &Shared) -> Overview {
     let (_, health) = health::health(State(shared.clone())).await;
     let config = health::config(State(shared.clone())).await;
-    let plugins = plugins::plugins(State(shared.clone())).await.0;
-    let entries = sql::entries(State(shared.clone())).await.0;
-    let mut scale: Vec<_> = shared.scalers.borrow().values().map(|scaler| scaling::cluster(&scaler.status())).collect();
+    let plugins = json!(plugins::plugins(State(shared.clone())).await.0);
+    let entries = json!(sql::entries(State(shared.clone())).await.0);
+    let mut scale: Vec<_> =
+        shared.scalers.borrow().values().map(|scaler| json!(scaling::cluster(&scaler.status()))).collect();
     let steady = format!(
         r#""health":{},"config":{},"clusters":{},"plugins":{},"sql":{}"#,
-        health.0,
-        config.0,
+        json!(health.0),
+        json!(config.0),
         clusters_json(shared),
         Value::Array(members(plugins, "plugins").map(plugin).collect()),
         Value::Array(members(entries, "entries").map(entry).collect()),
@@ -69,8 +70,8 @@ fn clusters_json(shared: &Shared) -> String {
         let roster = live.roster();
         let cluster = Cluster {
             name: name.as_str(),
-            strategy: assignments.get(name).map(clusters::strategy),
-            policies: policies.map(|policies| policies.iter().map(clusters::policy).collect()),
+            strategy: assignments.get(name).map(|spec| json!(clusters::strategy(spec))),
+            policies: policies.map(|policies| policies.iter().map(|spec| json!(clusters::policy(spec))).collect()),
             ready: roster.ready().len(),
             panic: roster.panics(),
             endpoints: roster.members().iter().map(|member| endpoint(member)).collect(),

@@ -324,9 +324,11 @@ fn outcome() -> (Arc<Figures>, Outcome) {
 
 #[tokio::test]
 async fn a_document_has_columns_rows_and_how_it_came_about() {
-    let text = document::rows(rows(vec![Ok(some_rows(1)), Ok(some_rows(1))]), Dialect::Sqlite, 10_000, Instant::now())
-        .await
-        .unwrap();
+    let (text, count) =
+        document::rows(rows(vec![Ok(some_rows(1)), Ok(some_rows(1))]), Dialect::Sqlite, 10_000, Instant::now())
+            .await
+            .unwrap();
+    assert_eq!(count, 2);
     let mut json: Json = serde_json::from_slice(&text).unwrap();
     assert!(json["elapsed_ms"].as_f64().unwrap() >= 0.0);
     json.as_object_mut().unwrap().remove("elapsed_ms");

@@ -14,7 +14,7 @@ use super::slot::Slot;
 use super::state::{Filling, State};
 use super::trouble::Trouble;
 use super::turn::WriteError;
-use crate::model::{EndpointName, ReplicaChange};
+use crate::model::{EndpointName, ReplicaChange, Work, WorkKind};
 
 /// How long whoever applies the log to the node may take to leave it: what it has begun there may be long.
 const LEAVE: Duration = Duration::from_secs(120);
@@ -51,6 +51,8 @@ pub struct Rebuild {
     shown: Instant,
     told: Instant,
     is_over: bool,
+    /// None where nothing is copied.
+    work: Option<Work>,
 }
 
 impl Rebuild {
@@ -86,8 +88,9 @@ impl Rebuild {
         });
         let (node, sources, filling) = found?;
         let sources = sources.iter().filter_map(|name| EndpointName::new(name).ok()).collect();
+        let work = Some(shared.work(WorkKind::Rebuild, Some(node), "rows"));
         let (shared, now) = (Arc::clone(shared), Instant::now());
-        Ok(Self { shared, node, sources, filling, shown: now, told: now, is_over: false })
+        Ok(Self { shared, node, sources, filling, shown: now, told: now, is_over: false, work })
     }
 
     /// A node that is taken as it is.
@@ -95,7 +98,8 @@ impl Rebuild {
         let filling = Filling { from: "an operator's word".to_owned(), ..Filling::default() };
         shared.with(|board, _| board.stand(node, |standing| standing.rebuilding(filling.clone())));
         let now = Instant::now();
-        Self { shared: Arc::clone(shared), node, sources: Vec::new(), filling, shown: now, told: now, is_over: false }
+        let (shared, sources) = (Arc::clone(shared), Vec::new());
+        Self { shared, node, sources, filling, shown: now, told: now, is_over: false, work: None }
     }
 
     /// The nodes that it can be filled from. The first one is.
@@ -125,6 +129,7 @@ impl Rebuild {
         filling.tables += tables;
         filling.rows += rows;
         filling.bytes += bytes;
+        self.work.as_ref().inspect(|work| work.is_at(filling.rows, None));
         if self.shown.elapsed() >= SHOWN {
             self.shown = Instant::now();
             self.shared.with(|board, _| board.stand(self.node, |standing| standing.rebuilding(self.filling.clone())));

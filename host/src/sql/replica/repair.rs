@@ -118,7 +118,8 @@ impl Sequencer {
             }
             *check = Some(Check::Running(Running::default()));
         }
-        let verifier = Verifier { dialect: self.replicas().marks().dialect(), check: Arc::clone(&self.repairs.check) };
+        let (dialect, check) = (self.replicas().marks().dialect(), Arc::clone(&self.repairs.check));
+        let verifier = Verifier { dialect, check, work: self.replicas().verifying() };
         let task = tokio::spawn(verifier.run(Arc::downgrade(self), self.repairs.changes.subscribe()));
         self.repairs.keep(task.abort_handle());
         Ok(())

@@ -23,7 +23,7 @@ use super::state::{Standing, State};
 use super::trouble::Trouble;
 use super::turn::{Acknowledged, Turn, WriteError};
 use crate::config::BackendSpec;
-use crate::model::{Address, ClusterName, EndpointId, EndpointName, Events, SqlName};
+use crate::model::{Address, ClusterName, EndpointId, EndpointName, Events, SqlName, Work, WorkKind};
 use crate::sql::backend::Backend;
 
 /// A node.
@@ -312,6 +312,11 @@ impl Replicas {
     /// Where there is no such node, or no other that it could be filled from.
     pub fn rebuild(&self, name: &EndpointName) -> Result<Rebuild, NoRebuild> {
         Rebuild::begin(&self.shared, name)
+    }
+
+    /// Tells operators that the nodes are being compared.
+    pub(super) fn verifying(&self) -> Work {
+        self.shared.work(WorkKind::Verify, None, "tables")
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant as Clock;
 use super::board::Board;
 use super::journal::Journal;
 use super::slot::Outbox;
-use crate::model::{Change, ClusterName, EndpointName, Events, ReplicaChange};
+use crate::model::{Change, ClusterName, EndpointName, Events, ReplicaChange, Work, WorkKind};
 
 /// What the appliers, the keeper and the handle share.
 pub(super) struct Shared {
@@ -97,6 +97,13 @@ impl Shared {
         if out.changed {
             self.changed.notify_waiters();
         }
+    }
+
+    /// Tells operators that something begins that takes its time: with one node, or with all.
+    pub(super) fn work(&self, kind: WorkKind, node: Option<usize>, unit: &'static str) -> Work {
+        let node = node.and_then(|node| self.names.get(node));
+        let subject = node.map_or_else(|| self.cluster.to_string(), |node| format!("{}/{node}", self.cluster));
+        self.events.works().begin(kind, subject, unit)
     }
 
     /// Tells operators something of a node.

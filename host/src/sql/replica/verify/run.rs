@@ -11,6 +11,7 @@ use super::compare::{Range, compare};
 use super::digest::{Digest, Summed, Summing};
 use super::report::{Check, Difference, Report, Running, TableReport};
 use super::snapshot::{Seen, Still};
+use crate::model::Work;
 use crate::sql::backend::Fault;
 use crate::sql::dialect::Dialect;
 use crate::sql::replica::contents::{Held, contents};
@@ -27,6 +28,8 @@ pub(in crate::sql::replica) struct Verifier {
     pub(in crate::sql::replica) dialect: Dialect,
     /// How far it is, for others.
     pub(in crate::sql::replica) check: Arc<Mutex<Option<Check>>>,
+    /// The same, for operators.
+    pub(in crate::sql::replica) work: Work,
 }
 
 impl Verifier {
@@ -122,6 +125,7 @@ impl Verifier {
     fn progress(&self, change: impl FnOnce(&mut Running)) {
         if let Some(Check::Running(running)) = self.check.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             change(running);
+            self.work.is_at(running.done as u64, Some(running.tables as u64));
         }
     }
 }
