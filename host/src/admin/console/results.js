@@ -32,14 +32,15 @@ function sum(answer, sets) {
 }
 
 function table({ columns, rows }) {
-  const heads = columns.map((column) => el("th", { scope: "col", class: isFigures(column) ? "right" : null }, el("span", { text: column.name }), el("span", { class: "faint", text: column.type })));
+  const figures = columns.map((column, at) => isFigures(column, rows, at));
+  const heads = columns.map((column, at) => el("th", { scope: "col", class: figures[at] ? "right" : null }, el("span", { text: column.name }), el("span", { class: "faint", text: column.type })));
   const body = el("tbody");
   const more = el("button", { type: "button" });
   const note = el("p", { class: "empty", text: "No rows." });
   let shown = 0;
   const add = () => {
     const next = rows.slice(shown, Math.min(shown + STEP, MOST));
-    body.append(...next.map((row) => el("tr", {}, ...row.map((value, at) => cell(value, columns[at])))));
+    body.append(...next.map((row) => el("tr", {}, ...row.map((value, at) => cell(value, figures[at])))));
     shown += next.length;
     show(more, shown < Math.min(rows.length, MOST));
     text(more, `Show ${STEP} more: ${count(shown)} of ${count(rows.length)}`);
@@ -52,16 +53,16 @@ function table({ columns, rows }) {
   return el("div", {}, scrolled, more, note);
 }
 
-function cell(value, column) {
-  if (value === null) return el("td", { class: isFigures(column) ? "null right" : "null", text: "NULL" });
+function cell(value, isFigure) {
+  if (value === null) return el("td", { class: isFigure ? "null right" : "null", text: "NULL" });
   const kind = typeof value;
   const words = kind === "object" ? JSON.stringify(value) : String(value);
-  const isFigure = kind === "number" || isFigures(column);
   const shortened = words.length > LONG ? `${words.slice(0, LONG)}…` : words;
-  return el("td", { class: isFigure ? "num right" : kind === "boolean" ? "bool" : null, text: shortened, title: words.length > LONG ? words.slice(0, 4000) : null });
+  return el("td", { class: isFigure || kind === "number" ? "num right" : kind === "boolean" ? "bool" : null, text: shortened, title: words.length > LONG ? words.slice(0, 4000) : null });
 }
 
-/** Whether a column has figures, by what its server calls its type. */
-function isFigures(column) {
-  return /int|dec|num|real|float|double/i.test(column?.type ?? "");
+/** Whether a column has figures: by what its server calls its type or, where it says nothing, by its first values. */
+function isFigures(column, rows, at) {
+  if (column.type) return /^(unsigned |(big|small|tiny|medium)?int|(big|small)?serial|dec|num|real|float|double)/i.test(column.type);
+  return rows.slice(0, 20).some((row) => typeof row[at] === "number");
 }

@@ -36,7 +36,7 @@ function make(cluster) {
   const form = el(
     "form",
     { class: "strategy" },
-    el("div", { class: "now" }, el("b", { text: cluster.name }), el("span", { class: "tag", "data-part": "serves" }), el("code", { class: "faint", "data-part": "configured" })),
+    el("div", { class: "now" }, el("b", { text: cluster.name }), el("span", { class: "tag", "data-part": "serves" }), el("code", { class: "faint", "data-part": "configured" }), el("span", { class: "faint", "data-part": "judged" })),
     el(
       "fieldset",
       { "data-write": "", class: "bare pick" },
@@ -106,6 +106,8 @@ function update(form, cluster) {
   const table = JSON.stringify(serves?.config ?? {});
   text(configured, table === "{}" || table === "null" ? "" : table);
   show(configured, configured.textContent !== "");
+  const judges = (cluster.policies ?? []).map((policy) => policy.plugin).join(", ");
+  text(form.parts.judged, judges ? `health judged by ${judges}` : "");
   attr(form, "data-panic", cluster.panic ? "yes" : null);
   // Somebody else has switched, and nobody is choosing here.
   if (!isOther || form.contains(document.activeElement)) return;
