@@ -10,6 +10,8 @@
 )]
 
 mod conformance;
+mod console;
+mod console_data;
 mod containers;
 mod discovery;
 mod distribution;

@@ -15,6 +15,7 @@ use super::server::Shared;
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
 
 /// Every file: its path, its type, and what is in it.
 const FILES: &[(&str, &str, &[u8])] = &[
@@ -22,8 +23,48 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("/dashboard", HTML, include_bytes!("console/dashboard.html")),
     ("/scaling-ui", HTML, include_bytes!("console/scaling-ui.html")),
     ("/query-dashboard", HTML, include_bytes!("console/query-dashboard.html")),
+    ("/console/api.js", JS, include_bytes!("console/api.js")),
     ("/console/app.css", CSS, include_bytes!("console/app.css")),
     ("/console/app.js", JS, include_bytes!("console/app.js")),
+    ("/console/backends.js", JS, include_bytes!("console/backends.js")),
+    ("/console/bars.js", JS, include_bytes!("console/bars.js")),
+    ("/console/basics.js", JS, include_bytes!("console/basics.js")),
+    ("/console/chart.js", JS, include_bytes!("console/chart.js")),
+    ("/console/dashboard.js", JS, include_bytes!("console/dashboard.js")),
+    ("/console/dialogs.js", JS, include_bytes!("console/dialogs.js")),
+    ("/console/dom.js", JS, include_bytes!("console/dom.js")),
+    ("/console/editor.js", JS, include_bytes!("console/editor.js")),
+    ("/console/endpoints.js", JS, include_bytes!("console/endpoints.js")),
+    ("/console/events.js", JS, include_bytes!("console/events.js")),
+    ("/console/figures.js", JS, include_bytes!("console/figures.js")),
+    ("/console/flow.js", JS, include_bytes!("console/flow.js")),
+    ("/console/format.js", JS, include_bytes!("console/format.js")),
+    ("/console/highlight.js", JS, include_bytes!("console/highlight.js")),
+    ("/console/history.js", JS, include_bytes!("console/history.js")),
+    ("/console/jobs.js", JS, include_bytes!("console/jobs.js")),
+    ("/console/logo.svg", SVG, include_bytes!("console/logo.svg")),
+    ("/console/monitoring.js", JS, include_bytes!("console/monitoring.js")),
+    ("/console/notice.js", JS, include_bytes!("console/notice.js")),
+    ("/console/panels.css", CSS, include_bytes!("console/panels.css")),
+    ("/console/plan.js", JS, include_bytes!("console/plan.js")),
+    ("/console/plugins.js", JS, include_bytes!("console/plugins.js")),
+    ("/console/queries.js", JS, include_bytes!("console/queries.js")),
+    ("/console/query.css", CSS, include_bytes!("console/query.css")),
+    ("/console/query.js", JS, include_bytes!("console/query.js")),
+    ("/console/ranges.js", JS, include_bytes!("console/ranges.js")),
+    ("/console/replicas.js", JS, include_bytes!("console/replicas.js")),
+    ("/console/results.js", JS, include_bytes!("console/results.js")),
+    ("/console/scaled.js", JS, include_bytes!("console/scaled.js")),
+    ("/console/scaling.js", JS, include_bytes!("console/scaling.js")),
+    ("/console/shares.js", JS, include_bytes!("console/shares.js")),
+    ("/console/states.js", JS, include_bytes!("console/states.js")),
+    ("/console/store.js", JS, include_bytes!("console/store.js")),
+    ("/console/strategies.js", JS, include_bytes!("console/strategies.js")),
+    ("/console/stream.js", JS, include_bytes!("console/stream.js")),
+    ("/console/theme.js", JS, include_bytes!("console/theme.js")),
+    ("/console/tiles.js", JS, include_bytes!("console/tiles.js")),
+    ("/console/upload.js", JS, include_bytes!("console/upload.js")),
+    ("/console/windowed.js", JS, include_bytes!("console/windowed.js")),
 ];
 
 /// Nothing comes from elsewhere, nothing is written into a page, and no other page shows one of these.
@@ -109,5 +150,25 @@ mod tests {
     #[test]
     fn each_file_has_a_path_of_its_own() {
         assert!(FILES.iter().all(|(path, ..)| FILES.iter().filter(|(other, ..)| other == path).count() == 1));
+    }
+
+    /// A file that nobody put into the table would be missed first by a browser.
+    #[test]
+    fn the_table_has_every_file_of_the_folder_and_every_file_that_one_names() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/admin/console");
+        let has = |path: &str| FILES.iter().any(|(known, ..)| *known == path);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let is_page = name.ends_with(".html");
+            assert!(is_page || has(&format!("/console/{name}")), "{name}");
+        }
+        for (path, _, bytes) in FILES {
+            let text = std::str::from_utf8(bytes).unwrap();
+            let imported =
+                text.split("from \"./").skip(1).map(|rest| format!("/console/{}", &rest[..rest.find('"').unwrap()]));
+            let linked =
+                text.split("=\"/console/").skip(1).map(|rest| format!("/console/{}", &rest[..rest.find('"').unwrap()]));
+            imported.chain(linked).for_each(|named| assert!(has(&named), "{path} names {named}"));
+        }
     }
 }

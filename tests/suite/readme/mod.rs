@@ -2,7 +2,8 @@
 //! is a failure too, so that a new command brings its test with it.
 //!
 //! Typed word for word, but for this: `cargo run --release --` is the program that the suite was built with; the ports
-//! are free ones; what measures does so for a second; `tests/run`, which runs this, is only asked for its help.
+//! are free ones; what measures does so for a second; `tests/run`, which runs this, and what takes minutes are only asked
+//! for their help.
 
 mod markdown;
 mod scene;

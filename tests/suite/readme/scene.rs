@@ -82,7 +82,7 @@ impl Scene {
             (_, Some("run --config config/consistent-hash.toml")) => self.scale().await,
             (_, Some(arguments)) if arguments.starts_with("run ") => self.serve(arguments, place).await,
             (_, Some(arguments)) => self.run(leverframe().args(arguments.split(' ')), line, place),
-            ("tests/run" | "tests/distribution", _) => {
+            ("tests/run" | "tests/distribution" | "tests/screenshots/run", _) => {
                 let help = format!("{line} --help");
                 self.run(Command::new("bash").args(["-c", &help]).current_dir(root()), line, place)
             }
@@ -92,6 +92,7 @@ impl Scene {
                 command.args(["-c", line]).current_dir(root()).env("LEVERFRAME", env!("CARGO_BIN_EXE_leverframe"));
                 self.run(&mut command, line, place);
             }
+            (line, _) if line.starts_with("tests/bench/consoles ") => self.measure_consoles(line, place),
             (line, _) if line.starts_with("tests/bench/run ") => self.measure_requests(line, place),
             (line, _) if line.starts_with("cargo bench ") => self.measure_picks(line, place),
             (line, _) => match line.strip_prefix("cd ") {
@@ -251,6 +252,17 @@ impl Scene {
         command.args(["-c", &short]).current_dir(root()).env("LEVERFRAME", env!("CARGO_BIN_EXE_leverframe"));
         self.run(&mut command, line, place);
         assert!(self.output.contains("times the CPU time of nginx"), "{place}: {}", self.output);
+    }
+
+    /// With few endpoints: that it runs is the question here.
+    fn measure_consoles(&mut self, line: &str, place: &str) {
+        let short =
+            numbers(line).iter().fold(line.to_owned(), |line, number| line.replacen(&format!(" {number}"), " 1", 1));
+        let mut command = clean("bash");
+        command.args(["-c", &format!("{short} --endpoints 20")]).current_dir(root());
+        command.env("LEVERFRAME", env!("CARGO_BIN_EXE_leverframe"));
+        self.run(&mut command, line, place);
+        assert!(self.output.contains("longest task"), "{place}: {}", self.output);
     }
 
     /// Each bench runs once, and unoptimised if the suite is: that it runs is the question here.

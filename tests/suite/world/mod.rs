@@ -16,6 +16,7 @@ mod process;
 mod redis;
 mod running;
 mod setup;
+mod sse;
 mod wait;
 
 pub(crate) use client::{Client, Reply, fetch, send};
@@ -29,4 +30,5 @@ pub(crate) use process::Process;
 pub(crate) use redis::Redis;
 pub(crate) use running::World;
 pub(crate) use setup::Setup;
+pub(crate) use sse::Sse;
 pub(crate) use wait::{eventually, holds};

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -13,11 +12,9 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-use super::live::{Frame, Overview, enveloped};
+use super::live::{Ear, Heard, Overview, enveloped};
 use super::maker::{event_frame, overview_now, work};
 use crate::admin::access::Allowed;
 use crate::admin::server::Shared;
@@ -48,10 +45,9 @@ pub(super) async fn stream(State(shared): State<Shared>, access: Allowed, header
 struct Listener {
     shared: Shared,
     access: Allowed,
-    frames: Receiver<Frame>,
+    ear: Ear,
     /// What it gets before anything else.
     first: VecDeque<Bytes>,
-    last_event: u64,
     silent: u32,
 }
 
@@ -59,12 +55,11 @@ impl Listener {
     /// One that has seen the events up to a number, if it has.
     fn start(shared: Shared, access: Allowed, last_seen: Option<u64>) -> Self {
         // Before anything is read, so that nothing falls in between.
-        let frames = shared.live.listen();
-        let overview = overview_now(&shared);
+        let mut ear = shared.live.listen();
         let newest = shared.events.after(0, 1).last().map_or(0, |event| event.id);
-        let mut listener = Self { shared, access, frames, first: VecDeque::new(), last_event: newest, silent: 0 };
-        listener.first.push_back(listener.text(&overview));
-        listener.first.push_back(enveloped("progress", None, &work(&listener.shared)));
+        ear.last_event = newest;
+        let mut listener = Self { shared, access, ear, first: VecDeque::new(), silent: 0 };
+        listener.tell_all();
         if let Some(last_seen) = last_seen {
             let missed = listener.shared.events.follow(Some(last_seen)).before;
             listener.first.extend(missed.iter().filter(|event| event.id <= newest).map(|event| event_frame(event)));
@@ -81,40 +76,38 @@ impl Listener {
             if self.shared.draining.load(Relaxed) {
                 return None;
             }
-            match timeout(LOOK, self.frames.recv()).await {
+            match timeout(LOOK, self.ear.next()).await {
+                Ok(Heard::Text(text)) => return Some(text),
+                Ok(Heard::Overview(overview)) => return Some(self.text(&overview)),
+                Ok(Heard::Missed) => self.catch_up(),
+                Ok(Heard::Over) => return None,
                 Err(_) => {
                     self.silent += 1;
                     if self.silent.is_multiple_of(SILENT) {
                         return Some(KEEP_ALIVE);
                     }
                 }
-                Ok(Ok(Frame::Plain(text))) => return Some(text),
-                Ok(Ok(Frame::Overview(overview))) => return Some(self.text(&overview)),
-                // It had the others when it came.
-                Ok(Ok(Frame::Event(id, text))) if id > self.last_event => {
-                    self.last_event = id;
-                    return Some(text);
-                }
-                Ok(Ok(Frame::Event(..))) => {}
-                Ok(Err(RecvError::Lagged(_))) => self.catch_up(),
-                Ok(Err(RecvError::Closed)) => return None,
             }
         }
     }
 
-    /// Leaves out what it was too slow for.
+    /// Leaves out what it was too slow for, but for the events.
     fn catch_up(&mut self) {
-        self.frames = self.frames.resubscribe();
-        let overview = overview_now(&self.shared);
-        self.first.push_back(self.text(&overview));
-        self.first.push_back(enveloped("progress", None, &work(&self.shared)));
-        for event in self.shared.events.after(self.last_event, MISSED) {
-            self.last_event = event.id;
+        self.tell_all();
+        for event in self.shared.events.after(self.ear.last_event, MISSED) {
+            self.ear.last_event = event.id;
             self.first.push_back(event_frame(&event));
         }
     }
 
-    fn text(&self, overview: &Arc<Overview>) -> Bytes {
+    /// Tells how everything stands.
+    fn tell_all(&mut self) {
+        let overview = overview_now(&self.shared);
+        self.first.push_back(self.text(&overview));
+        self.first.push_back(enveloped("progress", None, &work(&self.shared)));
+    }
+
+    fn text(&self, overview: &Overview) -> Bytes {
         match self.access {
             Allowed::Read => overview.read.clone(),
             Allowed::Write => overview.write.clone(),

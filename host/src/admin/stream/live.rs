@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::observe::History;
 
@@ -57,9 +57,9 @@ impl Live {
         self.frames.receiver_count() > 0
     }
 
-    /// All that is sent from now on.
-    pub(super) fn listen(&self) -> broadcast::Receiver<Frame> {
-        self.frames.subscribe()
+    /// All that is sent from now on, to one who has heard of the events up to a number.
+    pub(super) fn listen(&self) -> Ear {
+        Ear { frames: self.frames.subscribe(), last_event: 0 }
     }
 
     /// Sends to all who listen.
@@ -86,6 +86,50 @@ impl Live {
     }
 }
 
+/// One who listens.
+#[derive(Debug)]
+pub(super) struct Ear {
+    frames: broadcast::Receiver<Frame>,
+    /// Those up to here it has heard of.
+    pub(super) last_event: u64,
+}
+
+/// What one who listens hears.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// This, for all.
+    Text(Bytes),
+    /// How everything stands.
+    Overview(Arc<Overview>),
+    /// It was too slow for some, and goes on with what comes next.
+    Missed,
+    /// That is all.
+    Over,
+}
+
+impl Ear {
+    /// What comes next; nothing is lost when this is dropped.
+    pub(super) async fn next(&mut self) -> Heard {
+        loop {
+            match self.frames.recv().await {
+                Ok(Frame::Plain(text)) => return Heard::Text(text),
+                Ok(Frame::Overview(overview)) => return Heard::Overview(overview),
+                Ok(Frame::Event(id, text)) if id > self.last_event => {
+                    self.last_event = id;
+                    return Heard::Text(text);
+                }
+                // It had that one when it came.
+                Ok(Frame::Event(..)) => {}
+                Err(RecvError::Lagged(_)) => {
+                    self.frames = self.frames.resubscribe();
+                    return Heard::Missed;
+                }
+                Err(RecvError::Closed) => return Heard::Over,
+            }
+        }
+    }
+}
+
 /// An event as it stands in the stream. Texts of JSON have no line breaks, so that each is one line of data.
 pub(super) fn frame(kind: &str, id: Option<u64>, data: &impl Serialize) -> Bytes {
     let mut text = BytesMut::with_capacity(256).writer();
@@ -104,4 +148,73 @@ pub(super) fn enveloped(kind: &str, id: Option<u64>, json: &[u8]) -> Bytes {
     text.put(json);
     text.put(&b"\n\n"[..]);
     text.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overview(key: &str) -> Overview {
+        let text = |access: &str| enveloped("overview", None, format!("\"{key} {access}\"").as_bytes());
+        Overview { key: key.to_owned(), read: text("read"), write: text("write") }
+    }
+
+    fn plain(number: usize) -> Frame {
+        Frame::Plain(frame("tick", None, &number))
+    }
+
+    async fn text(ear: &mut Ear) -> String {
+        match ear.next().await {
+            Heard::Text(text) => String::from_utf8(text.to_vec()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_who_is_too_slow_goes_on_with_the_newest() {
+        let live = Live::default();
+        let (mut slow, mut quick) = (live.listen(), live.listen());
+        for number in 0..BEHIND + 10 {
+            live.send(plain(number));
+            assert_eq!(text(&mut quick).await, format!("event: tick\ndata: {number}\n\n"));
+        }
+        assert!(matches!(slow.next().await, Heard::Missed));
+        live.send(plain(1_000));
+        assert_eq!(text(&mut slow).await, "event: tick\ndata: 1000\n\n");
+        assert_eq!(text(&mut quick).await, "event: tick\ndata: 1000\n\n");
+    }
+
+    #[tokio::test]
+    async fn an_event_is_heard_once() {
+        let live = Live::default();
+        let mut ear = live.listen();
+        ear.last_event = 4;
+        for id in [3, 4, 5, 5, 6] {
+            live.send(Frame::Event(id, frame("event", Some(id), &id)));
+        }
+        assert_eq!(text(&mut ear).await, "id: 5\nevent: event\ndata: 5\n\n");
+        assert_eq!(text(&mut ear).await, "id: 6\nevent: event\ndata: 6\n\n");
+    }
+
+    #[test]
+    fn an_overview_is_news_only_where_it_differs() {
+        let live = Live::default();
+        assert!(live.fresh_overview().is_none());
+        let (first, is_news) = live.keep_overview(overview("one"));
+        assert!(is_news);
+        let (same, is_news) = live.keep_overview(overview("one"));
+        assert!(!is_news && Arc::ptr_eq(&first, &same));
+        assert!(live.keep_overview(overview("other")).1);
+        assert_eq!(live.fresh_overview().unwrap().key, "other");
+    }
+
+    #[test]
+    fn nobody_listens_until_somebody_does() {
+        let live = Live::default();
+        assert!(!live.has_listeners());
+        let ear = live.listen();
+        assert!(live.has_listeners());
+        drop(ear);
+        assert!(!live.has_listeners());
+    }
 }

@@ -85,7 +85,7 @@ impl Maker {
         let point = Arc::new(self.sampler.sample(Instant::now(), &served.clusters, shared.traffic(), &readings));
         shared.live.history.keep(Arc::clone(&point));
         if shared.live.has_listeners() {
-            let tick = Tick::of(shared, &served, &point, &readings);
+            let tick = Tick::of(&served.clusters, &shared.scalers.borrow(), &point, &readings);
             shared.live.send(Frame::Plain(frame("tick", None, &tick)));
         }
     }

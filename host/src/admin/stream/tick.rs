@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::admin::server::Shared;
 use crate::cluster::{LiveCluster, Member};
 use crate::model::{ClusterName, SqlName};
-use crate::observe::{Flow, Point, Served, SqlFlow};
+use crate::observe::{Flow, Point, SqlFlow};
+use crate::scaling::Scaler;
 use crate::sql::figures::Reading;
 
 /// Of one endpoint: id, requests, failures, in flight, latency in microseconds, health score.
@@ -50,21 +50,20 @@ struct Scale {
 impl<'t> Tick<'t> {
     /// Of the second that a point is of.
     pub(super) fn of(
-        shared: &Shared,
-        served: &Served,
+        clusters: &BTreeMap<ClusterName, Arc<LiveCluster>>,
+        scalers: &BTreeMap<ClusterName, Arc<Scaler>>,
         point: &'t Point,
         readings: &'t BTreeMap<SqlName, Reading>,
     ) -> Self {
         let now = Instant::now();
         let cluster = |(name, flow): &'t (ClusterName, Flow)| {
-            let endpoints = served.clusters.get(name).map(|live| endpoints(live, now)).unwrap_or_default();
+            let endpoints = clusters.get(name).map(|live| endpoints(live, now)).unwrap_or_default();
             (name.as_str(), Cluster { flow: *flow, endpoints })
         };
         let entry = |(name, flow): &'t (SqlName, SqlFlow)| {
             let nodes = readings.get(name).map(nodes).unwrap_or_default();
             (name.as_str(), Entry { flow: *flow, nodes })
         };
-        let scalers = shared.scalers.borrow();
         let scale = scalers.iter().map(|(name, scaler)| {
             let left = scaler.status().cooldown_left.unwrap_or_default();
             (name.to_string(), Scale { cooldown_s: (left.as_secs_f64() * 10.0).round() / 10.0 })
@@ -94,4 +93,50 @@ fn nodes(reading: &Reading) -> Vec<NodeRow<'_>> {
         (name.as_str(), node.statements, node.failures, node.rows, average_us as f64 / 1000.0)
     });
     rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use cpu_time::ThreadTime;
+
+    use super::*;
+    use crate::admin::stream::live::frame;
+    use crate::model::{Address, EndpointName, EndpointSpec, Events};
+
+    /// A cluster of so many endpoints.
+    fn cluster(count: u16) -> (ClusterName, Arc<LiveCluster>) {
+        let name = ClusterName::new("web").unwrap();
+        let live = LiveCluster::new(name.clone(), Events::nowhere());
+        let spec = |number: u16| {
+            let address = format!("10.0.{}.{}:8080", number / 256, number % 256);
+            let name = EndpointName::new(&format!("endpoint-{number}")).unwrap();
+            EndpointSpec::new(name, Address::parse(&address).unwrap())
+        };
+        live.update(&(0..count).map(spec).collect::<Vec<_>>(), Instant::now());
+        (name, Arc::new(live))
+    }
+
+    #[test]
+    fn a_thousand_endpoints_are_short_and_soon_made() {
+        let (name, live) = cluster(1_000);
+        for member in live.roster().members() {
+            std::mem::forget(member.begin());
+        }
+        let point =
+            Point { at_ms: 1_785_000_000_000, clusters: vec![(name.clone(), Flow::default())], ..Point::default() };
+        let (clusters, none, readings) = (BTreeMap::from([(name, live)]), BTreeMap::new(), BTreeMap::new());
+        let make = || frame("tick", None, &Tick::of(&clusters, &none, &point, &readings));
+        let text = make();
+        let began = ThreadTime::now();
+        (0..20).for_each(|_| assert_eq!(make().len(), text.len()));
+        let took = began.elapsed() / 20;
+        println!("{} bytes, {took:?} of CPU each without optimisation", text.len());
+        assert!(text.len() < 40_000 && took < Duration::from_millis(20), "{} bytes, {took:?}", text.len());
+        let json: serde_json::Value =
+            serde_json::from_slice(text.strip_prefix(b"event: tick\ndata: ").unwrap()).unwrap();
+        assert_eq!(json["clusters"]["web"]["in_flight"], 0);
+        assert_eq!(json["clusters"]["web"]["endpoints"][999], serde_json::json!([999, 1, 0, 1, 0, 1.0]));
+    }
 }

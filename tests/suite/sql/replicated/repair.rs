@@ -174,10 +174,14 @@ async fn a_node_whose_source_dies_needs_to_be_filled_still<D: Databases>(databas
     };
     let node = eventually("some of it is copied", look).await;
     assert_eq!((&node["filling"]["from"], &node["readable"]), (&json!("db-1"), &json!(false)), "{node}");
+    let work = scene.work().await;
+    assert_eq!((&work[0]["kind"], &work[0]["subject"]), (&json!("rebuild"), &json!("nodes/db-2")), "{work}");
+    assert!(work[0]["done"].as_u64() > Some(0) && work[0]["unit"] == "rows", "{work}");
     let twice = scene.command("/api/sql/shop/rebuild/db-2").await;
     assert_eq!(twice.status, StatusCode::CONFLICT, "{twice:?}");
     scene.stop(0).await;
     scene.states(&[1], "REBUILD NEEDED").await;
+    assert_eq!(scene.work().await, json!([]));
     let node = scene.standing().await["nodes"][1].clone();
     println!("{}", node["why"]);
     assert!(node["why"].as_str().is_some_and(|why| !why.is_empty()) && node["readable"] == false, "{node}");

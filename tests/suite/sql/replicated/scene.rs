@@ -496,6 +496,11 @@ impl<D: Databases> Scene<D> {
         self.process.api("/api/events").await
     }
 
+    /// The work that goes on.
+    pub(super) async fn work(&self) -> Value {
+        self.process.api("/api/progress").await["work"].clone()
+    }
+
     /// Compares all nodes, and waits for what is found.
     pub(super) async fn verified(&self) -> Value {
         let told = self.command("/api/sql/shop/verify").await;

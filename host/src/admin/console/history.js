@@ -1,0 +1,42 @@
+// What was asked from this browser, newest first.
+
+import { el, keep, show } from "./dom.js";
+
+const KEY = "leverframe-statements";
+const KEPT = 40;
+
+/** The list in `box`; `take(statement)` is called for one that is chosen. */
+export function pastStatements(box, take) {
+  const empty = el("p", { class: "empty", text: "What you ask is kept here, in this browser." });
+  const list = el("ol", { class: "past" });
+  const clear = el("button", { type: "button", class: "small", text: "Forget all" });
+  box.append(empty, list, clear);
+  let known = load();
+  const draw = () => {
+    show(empty, known.length === 0);
+    show(clear, known.length > 0);
+    keep(list, known, {
+      key: (statement) => statement,
+      make: (statement) => el("li", {}, el("button", { type: "button", class: "mono", text: statement, title: statement, onclick: () => take(statement) })),
+    });
+  };
+  const store = (statements) => {
+    known = statements;
+    localStorage.setItem(KEY, JSON.stringify(known));
+    draw();
+  };
+  clear.addEventListener("click", () => store([]));
+  draw();
+  return {
+    add: (statement) => store([statement, ...known.filter((other) => other !== statement)].slice(0, KEPT)),
+  };
+}
+
+function load() {
+  try {
+    const found = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(found) ? found.filter((one) => typeof one === "string") : [];
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,80 @@
+// A component is brought here: by drag and drop, or as a chosen file. What became of it is said in full.
+
+import { part, upload } from "./api.js";
+import { el, show } from "./dom.js";
+import { bytes } from "./format.js";
+
+/** The place for it in `box`. */
+export function uploads(box) {
+  const file = el("input", { type: "file", id: "file", accept: ".wasm,application/wasm", class: "unseen", tabindex: -1 });
+  const name = el("input", { id: "plugin-name", placeholder: "that of the file", autocomplete: "off", spellcheck: "false" });
+  const choose = el("button", { type: "button", text: "Choose a file", onclick: () => file.click() });
+  const zone = el(
+    "div",
+    { class: "drop", id: "drop" },
+    el("p", {}, el("b", { text: "Drop a .wasm component here" }), " to have it checked and seated. ", el("span", { class: "faint", text: "What it replaces serves until it is ready, and goes on if it is refused." })),
+    el("fieldset", { "data-write": "", class: "bare inline" }, choose, file, el("label", { for: "plugin-name", text: "Name" }), name),
+  );
+  const verdict = el("div", { class: "verdict", id: "verdict", role: "alert", hidden: true, tabindex: -1 });
+  box.append(zone, verdict);
+  const bring = (found) => found && submit(found, name, verdict, zone);
+  file.addEventListener("change", () => {
+    bring(file.files[0]);
+    file.value = "";
+  });
+  drops(zone, bring);
+}
+
+function drops(zone, bring) {
+  let depth = 0;
+  const mark = (by) => {
+    depth = Math.max(0, depth + by);
+    zone.classList.toggle("over", depth > 0);
+  };
+  zone.addEventListener("dragenter", () => mark(1));
+  zone.addEventListener("dragleave", () => mark(-1));
+  zone.addEventListener("drop", (event) => {
+    mark(-Infinity);
+    if (!zone.querySelector("fieldset").disabled) bring(event.dataTransfer.files[0]);
+  });
+  // A file that is dropped beside the place must not replace the page.
+  for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
+}
+
+/** The name of a plugin by its file: `my_plugin.wasm` is `my-plugin`. */
+function named(file) {
+  return file.name.replace(/\.wasm$/i, "").replaceAll("_", "-").toLowerCase();
+}
+
+async function submit(file, field, verdict, zone) {
+  const name = field.value.trim() || named(file);
+  say(verdict, "busy", `Checking ${name}`, [`${file.name}, ${bytes(file.size)}: read, compiled, and tried once.`]);
+  zone.setAttribute("aria-busy", "true");
+  try {
+    const done = await upload(`/api/plugins/${part(name)}`, file);
+    accepted(verdict, name, done);
+    field.value = "";
+  } catch (error) {
+    say(verdict, "bad", `Refused: ${name}`, [error.message, "Whatever served before goes on."]);
+  } finally {
+    zone.removeAttribute("aria-busy");
+  }
+}
+
+function accepted(verdict, name, done) {
+  const version = done.version ? ` ${done.version}` : "";
+  const seats = (done.clusters ?? []).join(", ");
+  const said = {
+    seated: [`It serves in: ${seats || "no cluster yet"}.`, done.carried ? "What the version before knew was carried over." : ""],
+    unchanged: ["These very bytes serve already."],
+    available: ["No cluster uses it yet: switch one to it above."],
+  }[done.verdict] ?? [`Verdict: ${done.verdict}.`];
+  say(verdict, "good", `Accepted: ${done.name ?? name}${version}`, said);
+}
+
+function say(verdict, kind, title, lines) {
+  const line = (words, nth) => el("p", { class: kind === "bad" && nth === 0 ? "mono" : null, text: words });
+  verdict.dataset.kind = kind;
+  verdict.replaceChildren(el("h3", { text: title }), ...lines.filter(Boolean).map(line));
+  show(verdict, true);
+}

@@ -1,0 +1,211 @@
+//! A browser: Chromium without a window, spoken to by chromedriver in the words of W3C WebDriver. It keeps what the pages
+//! wrote to its console and whom they asked, and ends with the test.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use bytes::Bytes;
+use http::Method;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::programs::Program;
+use crate::world::{Client, eventually, send};
+
+/// No sandbox, since tests may be root; and nothing that Chromium does by itself.
+const ARGUMENTS: [&str; 10] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+];
+
+/// How WebDriver calls the member that has the number of an element (W3C WebDriver, section 12).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// How it calls the tabulator (section 17.4.2).
+pub(super) const TAB: &str = "\u{E004}";
+const CONTROL: &str = "\u{E009}";
+pub(super) const ENTER: &str = "\u{E007}";
+
+/// A browser with one page.
+pub(super) struct Browser {
+    /// Killed after the browser, when this is dropped.
+    _driver: Program,
+    at: SocketAddr,
+    session: String,
+    /// The process of Chromium, which would outlive its driver.
+    chromium: Option<Pid>,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts it; that one of the two programs is missing is a failure.
+    pub(super) async fn start() -> Self {
+        let profile = tempfile::Builder::new().prefix("leverframe-browser-").tempdir().expect("a folder");
+        let mut driver = Program::start(Command::new("chromedriver").args(["--port=0", "--log-level=SEVERE"]));
+        let port = |output: &str| {
+            let after = output.split("started successfully on port ").nth(1)?;
+            after.split('.').next()?.trim().parse::<u16>().ok()
+        };
+        let at = SocketAddr::from(([127, 0, 0, 1], driver.says("where it is", port).await));
+        let folder = format!("--user-data-dir={}", profile.path().display());
+        let arguments: Vec<&str> = ARGUMENTS.into_iter().chain([folder.as_str(), "--window-size=1280,900"]).collect();
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        } } });
+        let reply = send(at, Method::POST, "/session", wanted.to_string()).await;
+        assert!(reply.status.is_success(), "Chromium does not start: {}", reply.text());
+        let session = reply.json()["value"].clone();
+        let process = session["capabilities"]["goog:processID"].as_i64();
+        let chromium = process.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let session = session["sessionId"].as_str().expect("a session").to_owned();
+        Self { _driver: driver, at, session, chromium, _profile: profile }
+    }
+
+    /// A command of WebDriver; one that fails has an `error`.
+    async fn command(&self, method: Method, path: &str, body: Option<Value>) -> Value {
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let path = format!("/session/{}/{path}", self.session);
+        Client::connect(self.at).await.send(method, &path, &[], body).await.json()["value"].clone()
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let answer = self.command(Method::POST, path, Some(body)).await;
+        assert!(answer.get("error").is_none(), "{path}: {answer:#}");
+        answer
+    }
+
+    /// Goes to a page.
+    pub(super) async fn go(&self, page: &str) {
+        self.post("url", json!({ "url": page })).await;
+    }
+
+    /// The value of an expression in the page.
+    pub(super) async fn eval(&self, expression: &str) -> Value {
+        self.post("execute/sync", json!({ "script": format!("return ({expression})"), "args": [] })).await
+    }
+
+    /// A command of Chromium's own protocol.
+    async fn chromium(&self, name: &str, parameters: Value) -> Value {
+        self.post("goog/cdp/execute", json!({ "cmd": name, "params": parameters })).await
+    }
+
+    /// Makes the page so wide, as a phone or a desk has it.
+    pub(super) async fn resize(&self, width: u32, height: u32) {
+        let shape = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.chromium("Emulation.setDeviceMetricsOverride", shape).await;
+    }
+
+    /// Waits until an expression in the page is true.
+    pub(super) async fn sees(&self, what: &str, expression: &str) {
+        let look = || async { (self.eval(expression).await == Value::Bool(true)).then_some(()) };
+        let seen = eventually(&format!("the page shows {what}: {expression}"), look);
+        seen.await;
+    }
+
+    /// Waits until the first element of that selector has a text with these words.
+    pub(super) async fn reads(&self, selector: &str, words: &str) {
+        let [selector, words] = [selector, words].map(|text| Value::from(text).to_string());
+        let expression = format!("(document.querySelector({selector})?.textContent ?? '').includes({words})");
+        self.sees(&words, &expression).await;
+    }
+
+    /// The element of that selector, once there is one.
+    async fn find(&self, selector: &str) -> String {
+        let wanted = json!({ "using": "css selector", "value": selector });
+        let look = || async {
+            let found = self.command(Method::POST, "element", Some(wanted.clone())).await;
+            found[ELEMENT].as_str().map(str::to_owned)
+        };
+        eventually(&format!("an element {selector}"), look).await
+    }
+
+    /// Clicks it as a person would, once it can be clicked: in sight, enabled, and under nothing else.
+    pub(super) async fn click(&self, selector: &str) {
+        self.sees(
+            "what is to be clicked",
+            &format!("document.querySelector({selector:?})?.matches(':enabled, a') ?? false"),
+        )
+        .await;
+        let look = || async {
+            let element = self.find(selector).await;
+            let path = format!("element/{element}/click");
+            self.command(Method::POST, &path, Some(json!({}))).await.is_null().then_some(())
+        };
+        eventually(&format!("{selector} can be clicked"), look).await;
+    }
+
+    /// Types into it. For the field of a file: its path.
+    pub(super) async fn type_in(&self, selector: &str, text: &str) {
+        let element = self.find(selector).await;
+        self.post(&format!("element/{element}/value"), json!({ "text": text })).await;
+    }
+
+    /// Takes away what a field has, and types.
+    pub(super) async fn overwrite(&self, selector: &str, text: &str) {
+        let element = self.find(selector).await;
+        self.post(&format!("element/{element}/clear"), json!({})).await;
+        self.type_in(selector, text).await;
+    }
+
+    /// Presses a key, wherever the focus is.
+    pub(super) async fn press(&self, key: &str) {
+        self.keys(&[("keyDown", key), ("keyUp", key)]).await;
+    }
+
+    /// Presses a key together with Control.
+    pub(super) async fn press_with_control(&self, key: &str) {
+        self.keys(&[("keyDown", CONTROL), ("keyDown", key), ("keyUp", key), ("keyUp", CONTROL)]).await;
+    }
+
+    async fn keys(&self, keys: &[(&str, &str)]) {
+        let actions: Vec<Value> = keys.iter().map(|(kind, key)| json!({ "type": kind, "value": key })).collect();
+        self.post("actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] })).await;
+    }
+
+    /// Ends with nothing amiss: no page has written an error to the console, and none has asked anybody but `home`. A
+    /// status that the test brought about, such as 422, is no error.
+    pub(super) async fn is_clean(self, home: SocketAddr, brought_about: &[u16]) {
+        let lines = self.post("se/log", json!({ "type": "browser" })).await;
+        let expected = |line: &Value| {
+            let message = line["message"].as_str().unwrap_or_default();
+            let status = |status: &u16| message.contains(&format!("with a status of {status} "));
+            line["source"] == "network" && brought_about.iter().any(status)
+        };
+        let lines = lines.as_array().expect("lines");
+        let bad: Vec<_> = lines.iter().filter(|line| !expected(line)).collect();
+        assert!(bad.is_empty(), "the browser's console: {bad:#?}");
+        let asked = self.asked().await;
+        let foreign: Vec<_> = asked.iter().filter(|url| !is_at_home(url, home)).collect();
+        assert!(foreign.is_empty() && !asked.is_empty(), "asked elsewhere: {foreign:#?}");
+    }
+
+    /// Every address that pages have asked.
+    async fn asked(&self) -> Vec<String> {
+        let log = self.post("se/log", json!({ "type": "performance" })).await;
+        let message = |line: &Value| serde_json::from_str::<Value>(line["message"].as_str()?).ok();
+        let messages = log.as_array().expect("lines").iter().filter_map(message);
+        let sent = messages.filter(|line| line["message"]["method"] == "Network.requestWillBeSent");
+        sent.filter_map(|line| line["message"]["params"]["request"]["url"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+/// Whether an address is of the server that the pages are from, or of what has no server.
+fn is_at_home(url: &str, home: SocketAddr) -> bool {
+    url.starts_with(&format!("http://{home}/")) || url.starts_with("data:") || url.starts_with("about:")
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed, which is as well.
+        let _ = self.chromium.map(|id| kill_process(id, Signal::KILL));
+    }
+}
