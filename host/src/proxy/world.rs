@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::listener::{ListenerSlot, ListenerView, OpenConnections, listen};
 use super::metrics::WorkerMetrics;
+use super::record::Watch;
 use super::seat::ClusterSeat;
 use super::service::Service;
 use super::shared::ClusterShared;
@@ -30,6 +31,8 @@ pub struct WorldUpdate {
     pub clusters: Vec<ClusterUpdate>,
     /// Every service that routes lead to; requests under way finish on the one that they began with.
     pub services: HashMap<SqlName, Arc<dyn Service>>,
+    /// Who wants to know of requests from now on.
+    pub watch: Watch,
 }
 
 /// A listener of a world.
@@ -75,6 +78,7 @@ pub(super) struct World {
     metrics: Arc<WorkerMetrics>,
     clusters: RefCell<HashMap<ClusterName, Rc<ClusterSeat>>>,
     services: RefCell<HashMap<SqlName, Arc<dyn Service>>>,
+    watch: RefCell<Rc<Watch>>,
     listeners: RefCell<Vec<Rc<ListenerSlot>>>,
     connections: Cell<usize>,
     emptied: Notify,
@@ -88,6 +92,7 @@ impl World {
             metrics,
             clusters: RefCell::default(),
             services: RefCell::default(),
+            watch: RefCell::default(),
             listeners: RefCell::default(),
             connections: Cell::new(0),
             emptied: Notify::new(),
@@ -106,11 +111,17 @@ impl World {
         self.services.borrow().get(name).cloned()
     }
 
+    /// Who wants to know of the next request.
+    pub(super) fn watch(&self) -> Rc<Watch> {
+        Rc::clone(&self.watch.borrow())
+    }
+
     /// Replaces everything. Nothing awaits in between, so no request sees half of it.
     pub(super) fn apply(self: &Rc<Self>, update: WorldUpdate) -> Applied {
         let mut applied = Applied::default();
         self.apply_clusters(update.clusters);
         self.services.replace(update.services);
+        self.watch.replace(Rc::new(update.watch));
         self.apply_listeners(update.listeners, &mut applied);
         applied
     }
