@@ -8,6 +8,7 @@ mod entries;
 mod fleet;
 mod lease;
 mod ports;
+mod recording;
 mod seats;
 mod sources;
 mod takeover;
