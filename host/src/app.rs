@@ -9,6 +9,7 @@ mod fleet;
 mod lease;
 mod mount;
 mod ports;
+mod recording;
 mod seats;
 mod sources;
 mod takeover;

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails; clippy sees the helpers of tests as ordinary code"
 )]
 
+mod access_log;
 mod conformance;
 mod console;
 mod console_data;
@@ -27,6 +28,7 @@ mod scaling;
 mod sql;
 mod steering;
 mod swap;
+mod traces;
 mod under_load;
 mod worker_pool;
 mod world;

@@ -175,7 +175,7 @@ impl Service for Window {
             // Dropped, it aborts what it runs.
             let mut task = JoinSet::new();
             let asked = Arc::clone(&service);
-            let work = async move { asked.call(request.head, &request.body).await };
+            let work = async move { asked.traced(request.head, &request.body, request.trace).await };
             task.spawn_on(work, &control);
             let response = match task.join_next().await {
                 Some(Ok(response)) => response,

@@ -15,6 +15,7 @@ use super::desk::Desk;
 use super::entries::Entries;
 use super::mount::Mount;
 use super::ports::Ports;
+use super::recording::{self, Recorders};
 use super::sources;
 use super::ward::{Tell, Ward};
 use crate::admin;
@@ -37,6 +38,7 @@ pub(super) struct Fleet {
     /// Every cluster that was, so that one that comes back does not use an endpoint's id again.
     gone: BTreeMap<ClusterName, Arc<LiveCluster>>,
     entries: Entries,
+    recorders: Recorders,
     crews: Crews,
     desk: Desk,
     tell: Tell,
@@ -73,6 +75,7 @@ struct Prepared {
     policies: BTreeMap<ClusterName, Vec<PolicySeat>>,
     listeners: BTreeMap<ListenerName, Bound>,
     sockets: Sockets,
+    recorders: recording::Prepared,
     /// Where the admin API is to be, when that is new; none inside when there is to be none.
     admin: Option<Option<admin::Bound>>,
     /// What lets operators in there.
@@ -87,6 +90,7 @@ impl Fleet {
         publish: watch::Sender<Arc<Served>>,
         admin: admin::Shared,
     ) -> Self {
+        let recorders = Recorders::new(workers.len());
         Self {
             workers,
             ports,
@@ -95,6 +99,7 @@ impl Fleet {
             wards: BTreeMap::new(),
             gone: BTreeMap::new(),
             entries: Entries::new(Arc::clone(&admin.recent)),
+            recorders,
             crews,
             desk,
             tell,
@@ -118,7 +123,8 @@ impl Fleet {
                 return Err(reason);
             }
         };
-        let Prepared { wards, assignments, mut seats, mut policies, listeners, sockets, admin, tokens } = prepared;
+        let Prepared { wards, assignments, mut seats, mut policies, listeners, sockets, recorders, admin, tokens } =
+            prepared;
         // First, so that nothing is served under the tokens before.
         tokens.into_iter().for_each(|tokens| self.admin.tokens.store(Arc::new(tokens)));
 
@@ -138,9 +144,12 @@ impl Fleet {
         let last = |(name, seats): (&ClusterName, &mut Vec<Seat>)| Some((name.clone(), seats.pop()?));
         self.desk.follow(&wards, seats.iter_mut().filter_map(last).collect());
         self.entries.follow(&config, (&wards, &self.desk), &self.tell.events);
+        self.recorders.commit(recorders);
         let mut updates = updates(self.workers.len(), &config, &wards, (&listeners, sockets), seats);
-        let services = || (self.entries.services(), Some(Arc::clone(&self.mount)));
-        updates.iter_mut().for_each(|update| (update.services, update.admin) = services());
+        for (worker, update) in updates.iter_mut().enumerate() {
+            (update.services, update.watch) = (self.entries.services(), self.recorders.watch(worker));
+            update.admin = Some(Arc::clone(&self.mount));
+        }
         self.replace_worlds(updates).await;
         // Only now can clients connect.
         for (name, bound) in opened.iter().filter_map(|name| listeners.get_key_value(name)) {
@@ -158,7 +167,9 @@ impl Fleet {
         let clusters = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.live))).collect();
         let keepers = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.keeper))).collect();
         let sql = self.entries.served();
-        self.publish.send_replace(Arc::new(Served { config, clusters, keepers, sql, listeners, admin: address }));
+        let recorded = Arc::clone(self.recorders.counts());
+        let served = Served { config, clusters, keepers, sql, listeners, admin: address, recorded };
+        self.publish.send_replace(Arc::new(served));
         self.ports.relieve();
         // Only now, so that it never answers from what is not served yet.
         if let Some(bound) = admin {
@@ -195,6 +206,7 @@ impl Fleet {
         join_all(self.workers.drain(..).map(|worker| worker.shutdown(limit))).await;
         // Clients have had their answers or are gone; what is being made lasting for them goes on by itself.
         self.entries.settle(until).await;
+        self.recorders.stop().await;
         self.crews.stop().await;
         if let Some(server) = self.admin_server.take() {
             server.stop();
@@ -276,8 +288,9 @@ impl Fleet {
                 Some(Some(admin::Bound::open(address, taken)?))
             }
         };
+        let recorders = self.recorders.prepare(&config.recording)?;
         let (listeners, sockets) = self.bind(config).await?;
-        Ok(Prepared { wards, assignments, seats, policies, listeners, sockets, admin, tokens })
+        Ok(Prepared { wards, assignments, seats, policies, listeners, sockets, recorders, admin, tokens })
     }
 
     /// The parts of a cluster that was not there.

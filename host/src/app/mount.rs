@@ -81,7 +81,7 @@ impl Service for Mount {
 }
 
 /// The request, as the router takes it.
-fn asked(ServiceRequest { head, body }: ServiceRequest) -> Request<Body> {
+fn asked(ServiceRequest { head, body, .. }: ServiceRequest) -> Request<Body> {
     let mut request = Request::new(Body::from(body));
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = head.uri.clone();

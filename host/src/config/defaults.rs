@@ -12,6 +12,18 @@ use crate::model::{PanicRule, StatusSet};
 /// Where operators connect: this machine only, since the admin API changes things and asks nobody who they are.
 pub(super) const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 
+/// Where a collector or an agent on this machine takes spans by HTTP: the port that OTLP has for it.
+pub(super) const TRACES_ENDPOINT: &str = "http://127.0.0.1:4318/v1/traces";
+
+/// One request of a hundred tells where time goes, and costs next to nothing.
+pub(super) const TRACES_SAMPLE: f64 = 0.01;
+
+/// What this program is called in traces.
+pub(super) const SERVICE_NAME: &str = "leverframe";
+
+/// The lines that every tool for access logs reads.
+pub(super) const ACCESS_FORMAT: &str = "combined";
+
 /// The drop-in folder, next to the file.
 pub(super) const PLUGIN_FOLDER: &str = "plugins";
 

@@ -19,6 +19,7 @@ mod load;
 mod overrides;
 mod problems;
 mod read;
+mod recording;
 mod reload;
 mod resilience;
 mod settings;
@@ -34,9 +35,10 @@ pub use load::{load, parse};
 pub use overrides::{
     ADDRESS_VARIABLE, ADMIN_ADDRESS_VARIABLE, ADMIN_READ_TOKEN_VARIABLE, ADMIN_TOKEN_VARIABLE, BACKEND_LABEL_VARIABLE,
     BACKEND_NETWORK_VARIABLE, CONFIG_VARIABLE, DEFAULT_FILE, DOCKER_DISCOVERY_VARIABLE, DOCKER_HOST_VARIABLE,
-    Overrides, PLUGINS_VARIABLE, PORT_VARIABLE, REDIS_URL_VARIABLE, STATE_VARIABLE, TOTAL_RECORDS_VARIABLE,
-    WORKERS_VARIABLE,
+    OTEL_SERVICE_NAME_VARIABLE, OTLP_ENDPOINT_VARIABLE, OTLP_TRACES_ENDPOINT_VARIABLE, Overrides, PLUGINS_VARIABLE,
+    PORT_VARIABLE, REDIS_URL_VARIABLE, STATE_VARIABLE, TOTAL_RECORDS_VARIABLE, WORKERS_VARIABLE,
 };
+pub use recording::{AccessField, AccessFormat, AccessLog, AccessPiece, AccessTarget, Recording, Traces};
 pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader, is_change, keep_what_cannot_change};
 pub use resilience::{
     Capacity, Check, CheckKind, Circuit, FailureRatio, Failures, Health, Hedge, HttpCheck, PolicySpec, Retry,

@@ -37,6 +37,13 @@ pub const DOCKER_HOST_VARIABLE: &str = "DOCKER_HOST";
 /// The Redis where the file names none.
 pub const REDIS_URL_VARIABLE: &str = "REDIS_URL";
 
+/// Where the collector is that spans are sent to; `/v1/traces` is put behind it.
+pub const OTLP_ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// The same for spans alone, with its whole path; goes first.
+pub const OTLP_TRACES_ENDPOINT_VARIABLE: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+/// What this program is called in traces.
+pub const OTEL_SERVICE_NAME_VARIABLE: &str = "OTEL_SERVICE_NAME";
+
 /// How many records are divided by every SQL entry whose topology is `split`.
 pub const TOTAL_RECORDS_VARIABLE: &str = "TOTAL_RECORDS";
 /// What stands before and after the name of a SQL entry in the variable of its password: `LEVERFRAME_SQL_ORDERS_PASSWORD`.
@@ -74,6 +81,12 @@ pub struct Overrides {
     pub docker_host: Option<String>,
     /// [`REDIS_URL_VARIABLE`].
     pub redis_url: Option<String>,
+    /// [`OTLP_ENDPOINT_VARIABLE`].
+    pub otlp_endpoint: Option<String>,
+    /// [`OTLP_TRACES_ENDPOINT_VARIABLE`].
+    pub otlp_traces_endpoint: Option<String>,
+    /// [`OTEL_SERVICE_NAME_VARIABLE`].
+    pub otel_service_name: Option<String>,
     /// [`TOTAL_RECORDS_VARIABLE`].
     pub total_records: Option<String>,
     /// The passwords of SQL entries, by the names of their variables.
@@ -105,6 +118,9 @@ impl Overrides {
             backend_network: text(BACKEND_NETWORK_VARIABLE),
             docker_host: text(DOCKER_HOST_VARIABLE),
             redis_url: text(REDIS_URL_VARIABLE),
+            otlp_endpoint: text(OTLP_ENDPOINT_VARIABLE),
+            otlp_traces_endpoint: text(OTLP_TRACES_ENDPOINT_VARIABLE),
+            otel_service_name: text(OTEL_SERVICE_NAME_VARIABLE),
             total_records: text(TOTAL_RECORDS_VARIABLE),
             sql_passwords: BTreeMap::new(),
             cache: caches.as_deref().map(|caches| caches.join(Path::new("leverframe"))),

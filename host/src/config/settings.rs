@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use super::recording::Recording;
 use super::resilience::{Capacity, Circuit, Failures, Health, Retry};
 use super::sources::{Scaling, SourceSpec};
 use super::sql::{Secret, SqlEntry};
@@ -31,6 +32,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// Where operators connect.
     pub admin: Admin,
+    /// What is recorded of requests.
+    pub recording: Recording,
     /// The folder for what must outlast the process; none keeps nothing.
     pub state: Option<PathBuf>,
 }

@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod pool;
+mod recording;
 mod reloading;
 mod resilience;
 mod routes;

@@ -111,6 +111,44 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+/// A share of all, from 0 to 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share(f64);
+
+impl Share {
+    /// The share.
+    pub(super) fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Share;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a share from 0 to 1, as in 0.01")
+            }
+
+            fn visit_f64<E: Error>(self, share: f64) -> Result<Share, E> {
+                let within = (0.0..=1.0).contains(&share);
+                if within { Ok(Share(share)) } else { Err(E::invalid_value(Unexpected::Float(share), &self)) }
+            }
+
+            fn visit_i64<E: Error>(self, share: i64) -> Result<Share, E> {
+                match share {
+                    0 => Ok(Share(0.0)),
+                    1 => Ok(Share(1.0)),
+                    other => Err(E::invalid_value(Unexpected::Signed(other), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
 /// A whole number within bounds, both included.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Whole<const LEAST: u32, const MOST: u32>(u32);

@@ -11,7 +11,9 @@ mod names;
 mod outcome;
 mod plugin;
 mod request;
+mod sampling;
 mod status;
+mod trace;
 mod work;
 
 pub use backoff::Backoff;
@@ -26,5 +28,10 @@ pub use names::{ClusterName, EndpointName, ListenerName, NameError, PluginName, 
 pub use outcome::{Failure, Outcome};
 pub use plugin::{Carried, ImportError, SeatHolder, one_line};
 pub use request::{Attempt, RequestHead, Statement, StatementClass};
+pub use sampling::Sampling;
 pub use status::{NoStatus, StatusSet};
+pub use trace::{
+    Fact, OpenSpan, Span, SpanId, SpanKind, SpanSink, TRACEPARENT, TRACESTATE, Taken, Trace, TraceContext, TraceId,
+    Tracer,
+};
 pub use work::{Progress, Work, WorkChange, WorkKind, Works};

@@ -1,10 +1,12 @@
-//! What operators see: metrics and logs. Reads the snapshots of the other folders and decides nothing.
+//! What operators see: metrics, logs and traces. Reads the snapshots of the other folders, takes what they hand over, and
+//! decides nothing.
 
 mod collect;
 mod events;
 mod families;
 mod history;
 mod logs;
+mod recording;
 mod render;
 mod served;
 mod work;
@@ -14,6 +16,7 @@ pub use events::{EventLog, Following, Recorded, Transitions, describe, plugin_of
 pub use families::{Family, Kind, Sample, Value};
 pub use history::{Flow, History, Point, Sampler, SqlFlow};
 pub use logs::{LogFormat, start_logs};
+pub use recording::{AccessLogs, RecordingCounts, Traces};
 pub use render::{PROMETHEUS_TYPE, to_json, to_prometheus};
 pub use served::{Served, ServedEntry};
 pub use work::WorkLog;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::recording::RecordingCounts;
 use crate::cluster::LiveCluster;
 use crate::config::{Config, SqlEntry};
 use crate::health::Keeper;
@@ -28,6 +29,8 @@ pub struct Served {
     pub listeners: BTreeMap<ListenerName, SocketAddr>,
     /// Where the admin API is open.
     pub admin: Option<SocketAddr>,
+    /// What became of what was recorded of requests.
+    pub recorded: Arc<RecordingCounts>,
 }
 
 /// A SQL entry that is served.
@@ -52,7 +55,7 @@ impl fmt::Debug for ServedEntry {
 impl Served {
     /// What is served before a configuration is put to work.
     pub fn nothing(config: Arc<Config>) -> Self {
-        let (clusters, keepers, sql, listeners) = Default::default();
-        Self { config, clusters, keepers, sql, listeners, admin: None }
+        let (clusters, keepers, sql, listeners, recorded) = Default::default();
+        Self { config, clusters, keepers, sql, listeners, admin: None, recorded }
     }
 }

@@ -31,11 +31,23 @@ pub(super) enum Broken {
     Service,
 }
 
+impl Broken {
+    /// In a word.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Upload => "request-broken-off",
+            Self::Download => "response-broken-off",
+            Self::Stalled => "response-stalled",
+            Self::Service => "service-broken-off",
+        }
+    }
+}
+
 /// A response's body.
 pub(super) struct ResponseBody {
     content: Content,
-    /// Tells the client's connection when the response is done.
-    _busy: Option<Busy>,
+    /// Tells the client's connection when the response is done, and holds what is recorded of it.
+    busy: Option<Busy>,
 }
 
 enum Content {
@@ -93,11 +105,11 @@ pub(super) fn discard(framing: Framing, mut origin: Origin) {
 
 impl ResponseBody {
     pub(super) fn empty() -> Self {
-        Self { content: Content::Nothing, _busy: None }
+        Self { content: Content::Nothing, busy: None }
     }
 
     pub(super) fn full(bytes: Bytes) -> Self {
-        Self { content: Content::Whole(bytes), _busy: None }
+        Self { content: Content::Whole(bytes), busy: None }
     }
 
     /// A body that comes over a connection.
@@ -114,12 +126,12 @@ impl ResponseBody {
         origin.trial.streams();
         let (decoder, deadline) = (BodyDecoder::new(framing), Rc::clone(deadline));
         let download = Download { decoder, origin: Some(origin), deadline, idle };
-        Self { content: Content::Streaming(Box::new(download)), _busy: None }
+        Self { content: Content::Streaming(Box::new(download)), busy: None }
     }
 
     /// What a service answers.
     pub(super) fn of_service(serving: Serving) -> Self {
-        Self { content: Content::Service(Box::new(serving)), _busy: None }
+        Self { content: Content::Service(Box::new(serving)), busy: None }
     }
 
     /// Whether it comes in pieces.
@@ -130,7 +142,7 @@ impl ResponseBody {
     /// The client's connection is busy until this body is done with.
     pub(super) fn holding(mut self, busy: Busy) -> Self {
         busy.responds(self.streams());
-        self._busy = Some(busy);
+        self.busy = Some(busy);
         self
     }
 }
@@ -216,6 +228,38 @@ impl Download {
     }
 }
 
+impl Content {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self {
+            Self::Nothing => Poll::Ready(None),
+            Self::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::Nothing;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Self::Streaming(download) => download.poll(cx),
+            Self::Service(serving) => serving.poll(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Whole(_) => false,
+            Self::Streaming(download) => download.origin.is_none(),
+            Self::Service(serving) => serving.is_done(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let Some(record) = self.busy.as_ref().and_then(Busy::record).filter(|_| !self.content.is_over()) {
+            record.is_left();
+        }
+    }
+}
+
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Broken;
@@ -224,25 +268,20 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        match &mut self.content {
-            Content::Nothing => Poll::Ready(None),
-            Content::Whole(bytes) => {
-                let bytes = std::mem::take(bytes);
-                self.content = Content::Nothing;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
+        let polled = self.content.poll(cx);
+        if let Some(record) = self.busy.as_ref().and_then(Busy::record)
+            && let Poll::Ready(Some(frame)) = &polled
+        {
+            match frame {
+                Ok(frame) => record.sends(frame.data_ref().map_or(0, Bytes::len)),
+                Err(broken) => record.breaks_off(broken.as_str()),
             }
-            Content::Streaming(download) => download.poll(cx),
-            Content::Service(serving) => serving.poll(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Nothing => true,
-            Content::Whole(_) => false,
-            Content::Streaming(download) => download.origin.is_none(),
-            Content::Service(serving) => serving.is_done(),
-        }
+        self.content.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,6 +23,7 @@ use super::error::Reason;
 use super::exchange;
 use super::linger;
 use super::listener::ListenerSlot;
+use super::record::Record;
 use super::tunnel::Tunnel;
 
 /// What an HTTP/2 client says first.
@@ -80,6 +81,7 @@ pub(super) struct ClientConnection {
 pub(super) struct Busy {
     client: Rc<ClientConnection>,
     deadline: Rc<Deadline>,
+    record: Option<Box<Record>>,
 }
 
 impl Busy {
@@ -96,6 +98,18 @@ impl Busy {
             }
             self.client.unread.replace(Some(Rc::clone(&self.deadline)));
         }
+    }
+
+    /// Records the request, if anybody wants to know of it; before anything is done with it.
+    pub(super) fn watch<B>(mut self, request: &mut Request<B>, now: Instant) -> Self {
+        let watch = self.client.listener.world().watch();
+        self.record = Record::begin(&watch, (&self.client.listener, self.client.address), request, now);
+        self
+    }
+
+    /// What is recorded of the request, if anything is.
+    pub(super) fn record(&self) -> Option<&Record> {
+        self.record.as_deref()
     }
 
     /// The deadline of this request: on HTTP/1 the connection's.
@@ -161,7 +175,7 @@ impl ClientConnection {
             self.phase.set(Phase::Exchange);
             Rc::clone(&self.deadline)
         };
-        Busy { client: Rc::clone(self), deadline }
+        Busy { client: Rc::clone(self), deadline, record: None }
     }
 
     /// A request has its response, which is still to be read by the client. One that streams sets its own limit, with

@@ -10,6 +10,7 @@ use super::deadline::Deadline;
 use super::error::{Error, HostFault};
 use super::exchange::Exchange;
 use super::outbox::Outbox;
+use super::retry::RetryReason;
 use super::trial::{Refusal, Trial};
 use super::upload::Upload;
 use crate::cluster::Overload;
@@ -31,6 +32,8 @@ pub(super) struct Course {
     pub(super) idempotent: bool,
     /// It is a `HEAD`.
     pub(super) answers_head: bool,
+    /// Why it is sent once more; none while it is sent for the first time.
+    pub(super) cause: Option<RetryReason>,
     /// A deadline of its own, where two courses of one request go on at the same time.
     pub(super) deadline: Option<Deadline>,
 }
@@ -61,6 +64,7 @@ impl Course {
             outbox: None,
             attempts: 0,
             tried: Vec::new(),
+            cause: None,
             deadline: None,
         }
     }
@@ -100,11 +104,19 @@ impl Course {
 impl Exchange {
     /// An endpoint that was not tried yet, if there is one, and lets the request through.
     pub(super) fn pick(&self, course: &mut Course, now: Instant) -> Result<Picked, Unpicked> {
+        let span = self.pick_span(now);
         let tried = course.tried.len();
         let picked = self.pick_past(course, tried, now);
+        if let Some(span) = span {
+            self.tell_pick(span, &picked, course.tried.len().saturating_sub(tried));
+        }
         course.tried.truncate(tried);
-        if picked.is_ok() {
+        if let Ok(picked) = &picked {
             course.attempts += 1;
+            if let Some(record) = self.record() {
+                let plugin = self.seat().selector.borrow().told().chosen_by().cloned();
+                record.picked(picked.trial.name().clone(), plugin);
+            }
         }
         picked
     }

@@ -23,10 +23,12 @@ use super::http1::ResponseHead;
 use super::link::Link;
 use super::outbox::Outbox;
 use super::problem;
+use super::record::{Record, Target};
 use super::retry::Failed;
 use super::seat::ClusterSeat;
 use super::sending::Sending;
 use super::service::{self, Service, Visit};
+use super::spans;
 use super::trial::Trial;
 use super::tunnel::Tunnel;
 use super::upload::Upload;
@@ -37,10 +39,10 @@ use crate::model::RequestHead;
 /// Answers a request; what goes wrong becomes the answer.
 pub(super) async fn serve(
     client: Rc<ClientConnection>,
-    request: Request<IncomingBody>,
+    mut request: Request<IncomingBody>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let started = Instant::now();
-    let busy = client.begin(started);
+    let busy = client.begin(started).watch(&mut request, started);
     let (busy, seat, answered) = match Exchange::admit(busy, request, started) {
         Ok(Way::Cluster(exchange, mut course)) => {
             let answered = exchange.answer(&mut course).await;
@@ -57,10 +59,16 @@ pub(super) async fn serve(
         if error.closes_connection() {
             client.wire().unread.set(true);
         }
+        if let Some(record) = busy.record() {
+            record.fails(&error);
+        }
         (problem::response(&error), Instant::now())
     });
     if let Some(seat) = seat {
         seat.counters.response(response.status(), now.saturating_duration_since(started));
+    }
+    if let Some(record) = busy.record() {
+        record.responds(response.status());
     }
     client.responds(now, response.body().streams());
     Ok(response.map(|body| body.holding(busy)))
@@ -153,7 +161,12 @@ impl Exchange {
             Some(RouteTarget::Cluster(name)) => world.cluster(name),
             Some(target @ (RouteTarget::Sql(_) | RouteTarget::Admin)) => {
                 let service = match target {
-                    RouteTarget::Sql(name) => world.service(name),
+                    RouteTarget::Sql(name) => {
+                        if let Some(record) = busy.record() {
+                            record.leads_to(Target::Sql(name.clone()));
+                        }
+                        world.service(name)
+                    }
                     _ => world.admin(),
                 };
                 let service = service.ok_or(Error::Host(HostFault::NoRoute))?;
@@ -164,6 +177,9 @@ impl Exchange {
             None => None,
         };
         let seat = seat.ok_or(Error::Host(HostFault::NoRoute))?;
+        if let Some(record) = busy.record() {
+            record.leads_to(Target::Cluster(seat.name().clone()));
+        }
         let upload = Upload::new(body, &head.headers, &limits, wire);
         let course = Course::new(head, upload, upgrade.is_some());
         Ok(Checked::Cluster { seat, version, upgrade, course })
@@ -206,6 +222,7 @@ impl Exchange {
 
     /// Sends the request to an endpoint and waits for the head of its response.
     pub(super) async fn attempt(&self, course: &mut Course, picked: &mut Picked) -> Attempted {
+        let mut span = self.attempt_span(course, &picked.trial);
         let Picked { trial, due, .. } = picked;
         // What may be sent twice survives a connection that was closed meanwhile; else it must be sure first.
         let sure = !course.is_simple();
@@ -219,14 +236,23 @@ impl Exchange {
                     trial.sends(Instant::now());
                     link
                 }
-                Err(fault) => return Err(Failed::unreached(trial, fault)),
+                Err(fault) => {
+                    let unreached = Err(Failed::unreached(trial, fault));
+                    spans::attempted(span, &unreached);
+                    return unreached;
+                }
             },
         };
         match course.outbox.take() {
             Some(outbox) => link.go_on(outbox),
             None => self.begin(link.begin(), course),
         }
-        Sending { exchange: self, course, trial, due: *due }.send(link).await
+        if let Some(span) = &mut span {
+            self.goes_out(span, &mut link);
+        }
+        let attempted = Sending { exchange: self, course, trial, due: *due }.send(link).await;
+        spans::attempted(span, &attempted);
+        attempted
     }
 
     async fn connect(&self, trial: &Trial, sure: bool, due: Option<Instant>) -> Result<Box<Link>, EndpointFault> {
@@ -244,6 +270,11 @@ impl Exchange {
     /// The cluster that serves the request.
     pub(super) fn seat(&self) -> &Rc<ClusterSeat> {
         &self.seat
+    }
+
+    /// What is recorded of the request, if anything is.
+    pub(super) fn record(&self) -> Option<&Record> {
+        self.busy.record()
     }
 
     /// The deadline of the request.
@@ -303,6 +334,9 @@ impl Exchange {
         place: Option<Place>,
     ) -> Result<(Response<ResponseBody>, Instant), Error> {
         let now = Instant::now();
+        if let Some(record) = self.record() {
+            record.answered_by(trial.name());
+        }
         trial.answers(head.status, now);
         trial.hold(place);
         let mut response = Response::new(ResponseBody::empty());

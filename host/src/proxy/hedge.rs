@@ -131,6 +131,7 @@ impl Exchange {
         other.outbox = Some(outbox.clone());
         other.tried = vec![picked.trial.id()];
         other.attempts = course.attempts;
+        other.cause = Some(RetryReason::Hedge);
         course.outbox = Some(outbox);
         let mut second_picked = None;
         let Raced { attempted, by_second, loser } = {

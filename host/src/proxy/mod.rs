@@ -8,7 +8,8 @@
 //! the client, `admission` refuses what is no sound request, `exchange` routes, `course` picks, `sending` sends and
 //! waits, `retry` and `hedge` send again, `pool` and `link` hold the connections to endpoints, which speak `http1`,
 //! `forward` and `headers` say what each side gets to see, `upload` and `body` pass the bodies on, `problem` turns an
-//! error into the answer. A route may lead to a `service` in place of a cluster, which answers by itself.
+//! error into the answer. A route may lead to a `service` in place of a cluster, which answers by itself. What is told of a
+//! request meanwhile, `record` and `spans` keep.
 
 mod admission;
 mod body;
@@ -36,12 +37,14 @@ mod outbox;
 mod pool;
 mod problem;
 mod queue;
+mod record;
 mod replay;
 mod retry;
 mod seat;
 mod sending;
 mod service;
 mod shared;
+mod spans;
 mod trial;
 mod tunnel;
 mod upload;
@@ -55,6 +58,7 @@ pub use error::{ClientFault, EndpointFault, Error, HostFault, Reason, Source};
 pub use files::FileBudget;
 pub use listener::{OpenConnections, bind, probe};
 pub use metrics::{ClusterReading, ListenerReading, RESPONSE_TIME_BOUNDS_US, STATUS_CLASSES, Snapshot, WorkerMetrics};
+pub use record::{Access, AccessLog, Wanted, Watch};
 pub use retry::RetryReason;
 pub use service::{Service, ServiceBody, ServiceRequest};
 pub use shared::ClusterShared;

@@ -5,6 +5,8 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
+use crate::model::TraceContext;
+
 /// Up to this many bytes are gathered before they are written.
 const GATHERED: usize = 16 * 1024;
 
@@ -54,6 +56,18 @@ impl Outbox {
     /// Whether more may be put in before something is written.
     pub(super) fn has_room(&self) -> bool {
         self.large.is_empty() && self.tail.is_empty() && self.gathered.len() < GATHERED
+    }
+
+    /// Has the head that was written say which span it comes from, where it says that it comes from that trace.
+    pub(super) fn come_from(&mut self, context: TraceContext) {
+        let head = memchr::memmem::find(&self.gathered, b"\r\n\r\n").unwrap_or(self.gathered.len());
+        let Some(head) = self.gathered.get_mut(..head) else { return };
+        let said = format!("\r\ntraceparent: 00-{}-", context.trace);
+        let Some(at) = memchr::memmem::find(head, said.as_bytes()) else { return };
+        let id = context.span.to_string();
+        if let Some(place) = head.get_mut(at + said.len()..at + said.len() + id.len()) {
+            place.copy_from_slice(id.as_bytes());
+        }
     }
 
     /// Where small pieces go. Only while there is room.
@@ -111,6 +125,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn only_the_span_of_its_own_trace_is_replaced_and_only_in_the_head() {
+        const LINE: &str = "\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-";
+        let context = |text: &str| TraceContext::parse(text.as_bytes()).unwrap();
+        let mut outbox = Outbox::default();
+        let text = |span: &str| format!("GET / HTTP/1.1{LINE}{span}-01\r\nx: y\r\n\r\n{LINE}00f067aa0ba902b7-01");
+        outbox.gather().extend_from_slice(text("00f067aa0ba902b7").as_bytes());
+        outbox.come_from(context("00-11111111111111111111111111111111-1111111111111111-01"));
+        assert_eq!(outbox.gather(), text("00f067aa0ba902b7").as_bytes());
+        outbox.come_from(context("00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01"));
+        assert_eq!(outbox.gather(), text("1111111111111111").as_bytes());
+    }
 
     proptest! {
         #[test]

@@ -104,6 +104,7 @@ impl Exchange {
                 give_up(course, answer, before.trial);
             }
             seat.counters.retry(reason);
+            course.cause = Some(reason);
             last = self.attempt(course, picked).await;
             drop(turn);
         }

@@ -20,9 +20,10 @@ use super::client_io::Wire;
 use super::connection::Busy;
 use super::deadline::Deadline;
 use super::error::{ClientFault, Error};
+use super::record::Record;
 use super::upload::Upload;
 use crate::config::Limits;
-use crate::model::RequestHead;
+use crate::model::{RequestHead, Trace};
 
 /// A whole body is handed on in pieces of this size, so that a client that takes none of them is noticed.
 const PIECE: usize = 64 << 10;
@@ -51,6 +52,8 @@ pub struct ServiceRequest {
     pub head: Arc<RequestHead>,
     /// Its body, to the end.
     pub body: Bytes,
+    /// Its trace, if it has one.
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// The body of a service's response.
@@ -89,7 +92,8 @@ impl Visit {
             Err(fault) => return (self.busy, Err(Error::Client(fault))),
         };
         let Self { busy, service, version, head, .. } = self;
-        let (head, body) = service.call(ServiceRequest { head, body }).await.into_parts();
+        let trace = busy.record().and_then(Record::trace).cloned();
+        let (head, body) = service.call(ServiceRequest { head, body, trace }).await.into_parts();
         let now = Instant::now();
         let idle = idle(&busy);
         busy.deadline().set(now + idle);

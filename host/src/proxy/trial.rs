@@ -14,7 +14,7 @@ use super::pool::EndpointPool;
 use super::seat::ClusterSeat;
 use crate::circuit::Permit;
 use crate::cluster::{InFlight, Member, Place};
-use crate::model::{EndpointId, Failure, Outcome};
+use crate::model::{Address, EndpointId, EndpointName, Failure, Outcome};
 
 /// A response that has come for so long is none that the endpoint breaks off as soon as it has begun: its circuit need
 /// not wait for the end, which may be hours away.
@@ -66,6 +66,14 @@ impl Trial {
 
     pub(super) fn id(&self) -> EndpointId {
         self.member.id()
+    }
+
+    pub(super) fn name(&self) -> &EndpointName {
+        &self.member.endpoint().spec.name
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.member.endpoint().spec.address
     }
 
     pub(super) fn pool(&self) -> &Rc<EndpointPool> {

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::listener::{ListenerSlot, ListenerView, OpenConnections, listen};
 use super::metrics::WorkerMetrics;
+use super::record::Watch;
 use super::seat::ClusterSeat;
 use super::service::Service;
 use super::shared::ClusterShared;
@@ -32,6 +33,8 @@ pub struct WorldUpdate {
     pub services: HashMap<SqlName, Arc<dyn Service>>,
     /// The admin API, for routes that lead to it.
     pub admin: Option<Arc<dyn Service>>,
+    /// Who wants to know of requests from now on.
+    pub watch: Watch,
 }
 
 /// A listener of a world.
@@ -78,6 +81,7 @@ pub(super) struct World {
     clusters: RefCell<HashMap<ClusterName, Rc<ClusterSeat>>>,
     services: RefCell<HashMap<SqlName, Arc<dyn Service>>>,
     admin: RefCell<Option<Arc<dyn Service>>>,
+    watch: RefCell<Rc<Watch>>,
     listeners: RefCell<Vec<Rc<ListenerSlot>>>,
     connections: Cell<usize>,
     emptied: Notify,
@@ -92,6 +96,7 @@ impl World {
             clusters: RefCell::default(),
             services: RefCell::default(),
             admin: RefCell::default(),
+            watch: RefCell::default(),
             listeners: RefCell::default(),
             connections: Cell::new(0),
             emptied: Notify::new(),
@@ -114,12 +119,18 @@ impl World {
         self.admin.borrow().clone()
     }
 
+    /// Who wants to know of the next request.
+    pub(super) fn watch(&self) -> Rc<Watch> {
+        Rc::clone(&self.watch.borrow())
+    }
+
     /// Replaces everything. Nothing awaits in between, so no request sees half of it.
     pub(super) fn apply(self: &Rc<Self>, update: WorldUpdate) -> Applied {
         let mut applied = Applied::default();
         self.apply_clusters(update.clusters);
         self.services.replace(update.services);
         self.admin.replace(update.admin);
+        self.watch.replace(Rc::new(update.watch));
         self.apply_listeners(update.listeners, &mut applied);
         applied
     }

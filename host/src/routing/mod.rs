@@ -19,5 +19,5 @@ pub use fallback::RoundRobin;
 pub use figures::{PICK_TIME_BOUNDS_NS, SeatFigures, SeatReading};
 pub use route::RouteTable;
 pub use seat::{Seat, SeatCommand, SeatLost, Seats};
-pub use selector::{Decision, Selector};
+pub use selector::{Decision, How, Selector, Told};
 pub use strategy::{Choice, Rejection, Strategy};

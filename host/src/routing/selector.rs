@@ -13,7 +13,7 @@ use super::figures::SeatFigures;
 use super::seat::{Seat, SeatLost};
 use super::strategy::Choice;
 use crate::cluster::{LiveCluster, Member};
-use crate::model::{Attempt, Carried, EndpointId, Fault, ImportError, Outcome, RequestHead};
+use crate::model::{Attempt, Carried, EndpointId, Fault, ImportError, Outcome, PluginName, RequestHead, SeatHolder};
 
 /// One pick in so many is timed: reading the clock twice costs a tenth of a pick.
 const TIME_ONE_IN: u64 = 16;
@@ -47,14 +47,61 @@ pub enum Decision {
     NoEndpoint,
 }
 
+/// How a decision came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The strategy chose.
+    Chosen,
+    /// It chose, and added headers to the response.
+    Routed,
+    /// It turned the request away.
+    Rejected,
+    /// It left the choice to the host.
+    Declined,
+    /// It failed over this request, so the host chose.
+    Failed,
+    /// There is none, so the host chose.
+    Vacant,
+    /// There was nobody to choose from.
+    Nobody,
+}
+
+/// What is told of the last decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// How it came about.
+    pub how: How,
+    /// Who was asked, or failed before.
+    pub holder: Option<&'a SeatHolder>,
+    /// How that one failed.
+    pub fault: Option<&'a Fault>,
+}
+
+impl<'a> Told<'a> {
+    /// The plugin that chose; none where the host did.
+    pub fn chosen_by(&self) -> Option<&'a PluginName> {
+        let chose = matches!(self.how, How::Chosen | How::Routed);
+        self.holder.filter(|_| chose).map(|holder| &holder.plugin)
+    }
+}
+
+/// A strategy that failed, while it is away.
+struct Vacated {
+    holder: SeatHolder,
+    fault: Fault,
+    /// Where the fallbacks are counted meanwhile.
+    figures: Arc<SeatFigures>,
+}
+
 /// Holds the strategy of one seat.
 pub struct Selector {
     worker: usize,
     cluster: Arc<LiveCluster>,
     candidates: Arc<Candidates>,
     seated: Option<Seat>,
-    /// Where the fallbacks are counted while the strategy that failed is away.
-    vacated: Option<Arc<SeatFigures>>,
+    vacated: Option<Vacated>,
+    /// How the last decision came about.
+    how: How,
     /// Who sat here before the last change, if anyone did, until the change is settled.
     aside: Option<Option<Seat>>,
     fallback: RoundRobin,
@@ -70,6 +117,7 @@ impl Selector {
             candidates: Arc::default(),
             seated: None,
             vacated: None,
+            how: How::Nobody,
             aside: None,
             fallback: RoundRobin::default(),
             lost,
@@ -84,23 +132,45 @@ impl Selector {
     /// Chooses an endpoint.
     pub fn pick(&mut self, request: &Arc<RequestHead>, attempt: Attempt<'_>) -> Decision {
         self.refresh();
+        self.how = How::Nobody;
         if self.candidates.is_empty() {
             return Decision::NoEndpoint;
         }
         let attempt = self.leaving_a_choice(attempt);
         let asked = self.ask(request, attempt);
         match asked {
-            Some(Ok(decision)) => return decision,
-            Some(Err(fault)) => self.unseat(fault),
-            None => {}
+            Some(Ok(decision)) => {
+                self.how = how(&decision);
+                return decision;
+            }
+            Some(Err(fault)) => {
+                self.unseat(fault);
+                self.how = How::Failed;
+            }
+            None if self.seated.is_some() => self.how = How::Declined,
+            None => self.how = How::Vacant,
         }
-        if let Some(figures) = self.seated.as_ref().map(|seat| &seat.figures).or(self.vacated.as_ref()) {
+        if let Some(figures) = self.figures() {
             figures.fallback();
         }
         match self.fallback.pick(&self.candidates, attempt.excluded) {
             Some(member) => Decision::Endpoint(member, Vec::new()),
             None => Decision::NoEndpoint,
         }
+    }
+
+    /// How the last decision came about.
+    pub fn told(&self) -> Told<'_> {
+        match (&self.seated, &self.vacated) {
+            (Some(seat), _) => Told { how: self.how, holder: Some(&seat.holder), fault: None },
+            (None, Some(gone)) => Told { how: self.how, holder: Some(&gone.holder), fault: Some(&gone.fault) },
+            (None, None) => Told { how: self.how, holder: None, fault: None },
+        }
+    }
+
+    /// Where fallbacks are counted.
+    fn figures(&self) -> Option<&Arc<SeatFigures>> {
+        self.seated.as_ref().map(|seat| &seat.figures).or(self.vacated.as_ref().map(|gone| &gone.figures))
     }
 
     /// Tells the strategy what became of an attempt.
@@ -213,7 +283,7 @@ impl Selector {
     fn unseat(&mut self, fault: Fault) {
         let Some(seat) = self.seated.take() else { return };
         seat.figures.fault(&fault);
-        self.vacated = Some(seat.figures);
+        self.vacated = Some(Vacated { holder: seat.holder.clone(), fault: fault.clone(), figures: seat.figures });
         let cluster = self.cluster.name().clone();
         // Without a control side there is nobody to tell, and the fallback serves on.
         let _ = self.lost.send(SeatLost { worker: self.worker, cluster, holder: seat.holder, fault });
@@ -231,6 +301,15 @@ impl Selector {
         }
         next.strategy.import_state(&before.holder.version, &state)?;
         Ok(Carried::Yes)
+    }
+}
+
+fn how(decision: &Decision) -> How {
+    match decision {
+        Decision::Endpoint(_, headers) if headers.is_empty() => How::Chosen,
+        Decision::Endpoint(..) => How::Routed,
+        Decision::Reject(..) => How::Rejected,
+        Decision::NoEndpoint => How::Nobody,
     }
 }
 

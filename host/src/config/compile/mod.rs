@@ -12,6 +12,7 @@ mod listener;
 mod plugins;
 mod pool;
 mod ports;
+mod recording;
 mod retry;
 mod route;
 mod scaling;
@@ -86,6 +87,7 @@ pub(super) fn compile(
     let clusters = cluster::all(file.cluster, around, problems);
     let plugins = plugins::compile(file.plugins, around, problems);
     let admin = admin::compile(file.admin, around, problems);
+    let recording = recording::compile((file.traces, file.access_log), around, problems);
     let (listeners, admin) = (listeners?, admin?);
     let apart = ports::admin_apart(&listeners, &admin, problems);
     let mut clusters = clusters?;
@@ -102,6 +104,7 @@ pub(super) fn compile(
         sql: entries,
         plugins: plugins?,
         admin,
+        recording: recording?,
         state,
     })
 }

@@ -5,6 +5,7 @@
 mod admin;
 mod cluster;
 mod pool;
+mod recording;
 mod resilience;
 mod scaling;
 mod sources;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub(super) use self::admin::Admin;
 pub(super) use self::cluster::{Cluster, Endpoint, EndpointEntry, Plugin, Pool, Timeouts};
 pub(super) use self::pool::WorkerPool;
+pub(super) use self::recording::{AccessLog, Traces};
 pub(super) use self::resilience::{
     Capacity, Check, Circuit, FailureRatio, Failures, Health, Hedge, Panic, PolicyEntry, Retry,
 };
@@ -59,6 +61,8 @@ pub(super) struct File {
     pub(super) sql: BTreeMap<String, Sql>,
     pub(super) plugins: Plugins,
     pub(super) admin: Admin,
+    pub(super) traces: Option<Traces>,
+    pub(super) access_log: Option<AccessLog>,
 }
 
 /// `[[listener]]`

@@ -5,6 +5,7 @@ mod discovery;
 mod endpoints;
 mod logs;
 mod plugins;
+mod recording;
 mod sql;
 mod traffic;
 
@@ -53,6 +54,7 @@ pub fn collect(sources: &Sources<'_>) -> Vec<Family> {
     families.extend(plugins::custom(sources.shared));
     families.extend(discovery::sources(sources.sightings));
     families.extend(sql::entries(sources.served));
+    families.extend(recording::recording(&sources.served.recorded));
     families.push(build());
     families
 }

@@ -21,7 +21,7 @@ use super::dialect::Dialect;
 use super::plan::Load;
 use super::shape::ColumnShape;
 use super::value::{Column, Row, Value};
-use crate::model::Address;
+use crate::model::{Address, TraceContext};
 
 /// How many bytes one statement may have an engine for final statements write down for the time being: to sort, to group, or
 /// to keep what was loaded. Far more than is gathered by default, and less than a disk has.
@@ -119,6 +119,9 @@ pub trait Session: Send {
     fn own<'a>(&'a mut self, _owner: &'a str, _due: Instant) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(async { Ok(()) })
     }
+
+    /// What is asked from now on is part of a trace: a node that knows of traces is told so.
+    fn within(&mut self, _context: TraceContext, _state: Option<&str>) {}
 
     /// Puts rows into a temporary table, which is made at the first call for it; `columns` are those that the nodes
     /// answered, whose types and collations it has where `load` does not say. Only within a transaction.

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::request::{self, Format, POSITION};
 use super::{document, lines};
 use crate::config::SqlEntry;
-use crate::model::RequestHead;
+use crate::model::{RequestHead, Trace};
 use crate::sql::error::Error;
 use crate::sql::figures::{Figures, Outcome};
 use crate::sql::layout::dialect;
@@ -62,13 +62,18 @@ impl Service {
     /// Answers a request; on a runtime of tokio. Dropped before it has, or with the body that it gave, it cancels what is
     /// under way at the nodes.
     pub async fn call(&self, head: Arc<RequestHead>, body: &[u8]) -> Response<Body> {
+        self.traced(head, body, None).await
+    }
+
+    /// The same, within a trace if there is one.
+    pub async fn traced(&self, head: Arc<RequestHead>, body: &[u8], trace: Option<Arc<Trace>>) -> Response<Body> {
         let outcome = Outcome::begin(Arc::clone(&self.figures), Instant::now());
         let mut asked = match request::read(dialect(&self.spec.backend), &head, body) {
             Ok(asked) => asked,
             Err(problem) => return self.refuse(problem, outcome),
         };
-        asked.query.head = Some(head);
         asked.query.subject = Some(Arc::clone(outcome.subject()));
+        (asked.query.head, asked.query.trace) = (Some(head), trace);
         match self.entry.answer(asked.query).await {
             Ok(answer) => self.respond(answer, asked.format, outcome).await,
             Err(error) => self.fail(&error, outcome),

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, Method, Uri};
 
-use crate::model::{RequestHead, Statement, StatementClass};
+use crate::model::{RequestHead, Statement, StatementClass, Trace};
 use crate::sql::parse::Parsed;
 
 /// Who asks, and what.
@@ -17,17 +17,28 @@ pub struct Asker {
     /// The shard that it asks of, where that is just one.
     shard: Option<String>,
     told: OnceLock<Arc<RequestHead>>,
+    trace: Option<Arc<Trace>>,
 }
 
 impl Asker {
     /// A client that reads.
     pub(super) fn client(head: Option<Arc<RequestHead>>, parsed: Arc<Parsed>, shard: Option<String>) -> Self {
-        Self { head, parsed: Some(parsed), shard, told: OnceLock::new() }
+        Self { head, parsed: Some(parsed), shard, told: OnceLock::new(), trace: None }
     }
 
     /// This program by itself.
     pub fn host() -> Self {
         Self::default()
+    }
+
+    /// The same, within a trace if there is one.
+    pub(in crate::sql) fn within(self, trace: Option<Arc<Trace>>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// The trace that it is asked within.
+    pub(super) fn trace(&self) -> Option<&Arc<Trace>> {
+        self.trace.as_ref()
     }
 
     /// What a strategy is told.

@@ -229,6 +229,7 @@ async fn attempt(run: &Run, at: usize, out: &Out, tries: &mut Tries) -> Result<(
 async fn carry(run: &Run, at: usize, session: &mut NodeSession, out: &Out, tries: &mut Tries) -> Result<(), Stop> {
     let sql = run.plan.nodes.get(at).map_or("", |node| node.sql.as_str());
     let bound = Bound { sql, params: &run.params, due: run.due };
+    session.asks(sql);
     let mut rows = run.in_time(session.session().query(bound)).await??;
     let columns = std::mem::take(&mut rows.columns);
     let first = run.in_time(rows.batches.next()).await?.transpose()?;
@@ -236,17 +237,20 @@ async fn carry(run: &Run, at: usize, session: &mut NodeSession, out: &Out, tries
     let is_end = first.is_none();
     let first = first.unwrap_or_default();
     count(run, at, &first);
+    let mut answered = first.len();
     tries.sent = true;
     send(run, out, Piece::Head(columns, first)).await?;
-    if is_end {
-        return Ok(());
-    }
-    while let Some(batch) = run.in_time(rows.batches.next()).await?.transpose()? {
-        count(run, at, &batch);
-        if !batch.is_empty() {
-            send(run, out, Piece::Rows(batch)).await?;
+    if !is_end {
+        while let Some(batch) = run.in_time(rows.batches.next()).await?.transpose()? {
+            count(run, at, &batch);
+            answered += batch.len();
+            if !batch.is_empty() {
+                send(run, out, Piece::Rows(batch)).await?;
+            }
         }
     }
+    drop(rows);
+    session.answers(answered);
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use super::site::Site;
 use super::spread::Spread;
 use crate::circuit::Circuits;
 use crate::config::SqlEntry;
-use crate::model::RequestHead;
+use crate::model::{RequestHead, Trace};
 use crate::routing::Chooser;
 use crate::sql::backend::Backend;
 use crate::sql::cache::{CacheFigures, PlanCache};
@@ -52,6 +52,8 @@ pub struct Query {
     pub explain: bool,
     /// Who is to hear what was asked, as it may be shown; nobody where there is none.
     pub subject: Option<Arc<Subject>>,
+    /// The trace that it is part of.
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// What a client gets.
@@ -112,6 +114,7 @@ pub(super) struct Asked {
     pub(super) due: Instant,
     pub(super) allow_partial: bool,
     pub(super) explain: bool,
+    pub(super) trace: Option<Arc<Trace>>,
 }
 
 impl Entry {
@@ -177,6 +180,7 @@ impl Entry {
             due,
             allow_partial: query.allow_partial,
             explain: query.explain,
+            trace: query.trace,
         };
         match &self.way {
             Way::Replicated(replicated) => replicated.answer(&asked, many, query.position).await,

@@ -29,6 +29,7 @@ mod report;
 mod settled;
 mod shapes;
 mod site;
+mod spans;
 mod spread;
 mod window;
 mod writing;

@@ -10,11 +10,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant as Clock;
 
 use super::asker::Asker;
+use super::spans;
 use crate::circuit::{Circuits, Permit};
 use crate::cluster::{InFlight, Member};
-use crate::model::{Attempt, CircuitState, EndpointId, Failure, Outcome};
+use crate::model::{Attempt, CircuitState, EndpointId, Failure, OpenSpan, Outcome};
 use crate::routing::{Chooser, Decision};
 use crate::sql::backend::{Backend, Fault, FaultKind, Session};
+use crate::sql::dialect::Dialect;
 use crate::sql::layout::{Layout, ShardNodes};
 use crate::sql::topology::Shard;
 use crate::sql::write::Lasting;
@@ -103,7 +105,7 @@ impl Nodes {
     /// A session with a node. Its failure to open is told to the circuit.
     pub async fn session(&self, wanted: Wanted<'_>, due: Instant) -> Result<NodeSession, Unopened> {
         let chosen = self.pick(wanted)?;
-        self.open(chosen, due).await
+        self.open(chosen, (wanted.asker, due)).await
     }
 
     /// The same for a statement that holds connections to several nodes, one to each, by a permit of `room`. Where the part
@@ -123,7 +125,7 @@ impl Nodes {
                 Some(extra.map_err(|_| Unopened::crowded(self.shard_name(wanted.shard)))?)
             }
         };
-        let session = self.open(chosen, due).await?;
+        let session = self.open(chosen, (wanted.asker, due)).await?;
         Ok(NodeSession { extra, ..session })
     }
 
@@ -191,12 +193,14 @@ impl Nodes {
         Ok(chosen.or_else(|| least().map(|(at, _)| at)).unwrap_or_default())
     }
 
-    async fn open(&self, (member, permit): Chosen, due: Instant) -> Result<NodeSession, Unopened> {
+    async fn open(&self, (member, permit): Chosen, (asker, due): (&Asker, Instant)) -> Result<NodeSession, Unopened> {
         let started = Clock::now().into_std();
         let patient = due.saturating_duration_since(started) * 2 >= self.patience;
         let chooser = Arc::clone(&self.chooser);
-        let mut charge =
-            Charge { in_flight: member.begin(), permit, member, chooser, started, answered: None, patient };
+        let spec = &member.endpoint().spec;
+        let span = spans::session(asker.trace(), self.backend.dialect(), (&spec.name, &spec.address));
+        let in_flight = member.begin();
+        let mut charge = Charge { in_flight, permit, member, chooser, started, answered: None, patient, span, rows: 0 };
         let opening = self.backend.session(&charge.member.endpoint().spec.address, due);
         let opened = match tokio::time::timeout_at(Clock::from_std(due), opening).await {
             Ok(opened) => opened,
@@ -204,7 +208,12 @@ impl Nodes {
             Err(_) => Err(Fault::new(FaultKind::TimedOut, "no connection in time")),
         };
         match opened {
-            Ok(session) => Ok(NodeSession { session, charge, extra: None }),
+            Ok(mut session) => {
+                if let (Some(trace), Some(id)) = (asker.trace(), charge.span.as_ref().and_then(OpenSpan::id)) {
+                    session.within(trace.context(id), trace.state());
+                }
+                Ok(NodeSession { session, charge, extra: None, dialect: self.backend.dialect() })
+            }
             Err(fault) => {
                 charge.settle(Err(&fault));
                 Err(Unopened { name: charge.name().to_owned(), endpoint: Some(charge.member.id()), fault })
@@ -255,6 +264,7 @@ pub struct NodeSession {
     charge: Charge,
     #[allow(dead_code, reason = "counts until it is dropped, after the session")]
     extra: Option<OwnedSemaphorePermit>,
+    dialect: Dialect,
 }
 
 impl NodeSession {
@@ -273,6 +283,18 @@ impl NodeSession {
         self.charge.member.id()
     }
 
+    /// Tells its trace, if it has one, what the node is asked.
+    pub(in crate::sql) fn asks(&mut self, sql: &str) {
+        if let Some(span) = &mut self.charge.span {
+            spans::asks(span, self.dialect, sql);
+        }
+    }
+
+    /// Counts rows that the node has answered, for its trace.
+    pub(super) fn answers(&mut self, rows: usize) {
+        self.charge.rows += rows as u64;
+    }
+
     /// Notes when the node has begun to answer, if it has: how long its rows take to be sent on is not its doing alone.
     pub(super) fn answered(&mut self, at: Option<Instant>) {
         self.charge.answered = at;
@@ -280,7 +302,7 @@ impl NodeSession {
 
     /// Gives the session back, and tells the node's circuit and figures, and the strategy, how it went.
     pub fn finish(self, result: Result<(), &Fault>) {
-        let Self { session, mut charge, extra } = self;
+        let Self { session, mut charge, extra, .. } = self;
         drop(session);
         drop(extra);
         charge.settle(result);
@@ -298,6 +320,8 @@ struct Charge {
     /// When the first rows came.
     answered: Option<Instant>,
     patient: bool,
+    span: Option<OpenSpan>,
+    rows: u64,
 }
 
 impl Charge {
@@ -309,6 +333,13 @@ impl Charge {
     /// it refuses are not, and neither is a pool without a free connection.
     fn settle(&mut self, result: Result<(), &Fault>) {
         let now = Clock::now().into_std();
+        if let Some(mut span) = self.span.take() {
+            match result {
+                Ok(()) => span.tell("db.response.returned_rows", self.rows),
+                Err(fault) => spans::fails(&mut span, fault),
+            }
+            span.end(now);
+        }
         let (told, failed) = match result.map_err(|fault| fault.kind) {
             Err(FaultKind::Connect) => (Err(Failure::Connect), Some(true)),
             Err(FaultKind::Lost) => (Err(Failure::Reset), Some(true)),

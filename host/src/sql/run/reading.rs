@@ -18,6 +18,7 @@ use super::heads::heads;
 use super::last::{Batches, Order, concat, merge, no_nodes, through};
 use super::report::Step;
 use super::shapes::{Columns, sounds_changed};
+use super::spans;
 use super::spread::Spread;
 use crate::sql::backend::FaultKind;
 use crate::sql::catalog::Catalog;
@@ -74,6 +75,13 @@ impl Spread {
 
     /// The plan of a read: the one that was kept, or a new one.
     async fn planned(&self, asked: &Asked, options: Options) -> Result<Arc<Plan>, Error> {
+        let (span, mut is_kept) = (spans::planning(asked.trace.as_ref()), false);
+        let planned = self.kept_or_planned(asked, options, &mut is_kept).await;
+        spans::planned(span, &planned, is_kept, &asked.nodes);
+        planned
+    }
+
+    async fn kept_or_planned(&self, asked: &Asked, options: Options, is_kept: &mut bool) -> Result<Arc<Plan>, Error> {
         if options.no_merge {
             return self.plan(asked, options).await.map(Arc::new);
         }
@@ -81,6 +89,7 @@ impl Spread {
         let version = asked.layout_version << 32 | self.shapes.version();
         let key = self.plans.key(&asked.parsed, &asked.params, version);
         if let Some(plan) = self.plans.plan(&key) {
+            *is_kept = true;
             return Ok(plan);
         }
         let plan = Arc::new(self.plan(asked, options).await?);
@@ -143,7 +152,7 @@ impl Spread {
         };
         let run = Arc::new(Run {
             nodes: Arc::clone(&asked.nodes),
-            asker: Asker::client(asked.head.clone(), Arc::clone(&asked.parsed), shard),
+            asker: Asker::client(asked.head.clone(), Arc::clone(&asked.parsed), shard).within(asked.trace.clone()),
             plan: Arc::clone(&plan),
             params: Arc::clone(&asked.params),
             due: asked.due,
@@ -170,6 +179,7 @@ impl Spread {
         run.report.took(Step::Nodes, began.elapsed());
         let mut columns = nodes.first().ok_or_else(no_nodes)?.columns.clone();
         let plan = Arc::clone(&run.plan);
+        let span = spans::merging(run.asker.trace(), &plan);
         let batches = match &plan.last {
             FinalStage::Merge { keys, hidden, window } => {
                 columns.truncate(columns.len().saturating_sub(*hidden));
@@ -179,7 +189,7 @@ impl Spread {
             FinalStage::Concat(window) => concat(run, nodes, *window, permit),
             FinalStage::PassThrough | FinalStage::Sql { .. } => return Err(no_nodes().into()),
         };
-        Ok((columns, batches))
+        Ok((columns, spans::with_rows(batches, span)))
     }
 
     /// The rows of several nodes, loaded into an engine.
@@ -192,7 +202,10 @@ impl Spread {
             return Err(Refusal::new("a statement that loads rows into a node", why).into());
         }
         let permit = self.permit(run.due, connections).await?;
-        gather(run, rounds, Budget::new(limits.gather_rows, limits.gather_bytes), permit).await
+        let span = spans::merging(run.asker.trace(), &run.plan);
+        let budget = Budget::new(limits.gather_rows, limits.gather_bytes);
+        let (columns, batches) = gather(run, rounds, budget, permit).await?;
+        Ok((columns, spans::with_rows(batches, span)))
     }
 
     /// The right to so many connections to each node.

@@ -90,7 +90,7 @@ impl Replicated {
         let report = unasked(&plan, asked);
         let run = Arc::new(Run {
             nodes: Arc::clone(&asked.nodes),
-            asker: Asker::client(asked.head.clone(), Arc::clone(&asked.parsed), None),
+            asker: Asker::client(asked.head.clone(), Arc::clone(&asked.parsed), None).within(asked.trace.clone()),
             plan,
             params: Arc::clone(&asked.params),
             due: asked.due,

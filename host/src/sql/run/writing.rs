@@ -73,7 +73,8 @@ impl Spread {
             _ => Some(self.permit(asked.due, 1).await?),
         };
         self.settled.relieve(asked.layout_version, &mut change);
-        let written = write::execute(&change, &asked.nodes, asked.due, limits.answer_bytes).await?;
+        let written =
+            write::execute(&change, (&asked.nodes, asked.trace.clone()), asked.due, limits.answer_bytes).await?;
         self.settled.note(asked.layout_version, &change);
         Ok(Answer::Written(written))
     }

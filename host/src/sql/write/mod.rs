@@ -40,6 +40,7 @@ mod tests;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::backend::{Fault, FaultKind, Session};
@@ -52,6 +53,7 @@ use super::route::Route;
 use super::run::{Asker, NodeReport, NodeSession, Nodes, Wanted};
 use super::topology::Shard;
 use super::value::{Column, Row, Value};
+use crate::model::Trace;
 use class::calls;
 
 pub use class::{Class, class};
@@ -201,8 +203,20 @@ pub fn schema(parsed: &Parsed, catalog: &Catalog<'_>) -> Result<Change, Refusal>
 
 /// Carries a change out on all its shards or on none. Dropped before the first commit, it takes everything back; from
 /// then on it is carried through by itself. `most` bounds the bytes of the rows that come back.
-pub async fn execute(change: &Change, nodes: &Nodes, due: Instant, most: usize) -> Result<Written, Error> {
-    execute::execute(change, nodes, due, most).await
+pub async fn execute(
+    change: &Change,
+    (nodes, trace): (&Nodes, Option<Arc<Trace>>),
+    due: Instant,
+    most: usize,
+) -> Result<Written, Error> {
+    execute::execute(change, &Parties { nodes, change, asker: Asker::host().within(trace) }, due, most).await
+}
+
+/// The nodes, as one change asks them.
+struct Parties<'a> {
+    nodes: &'a Nodes,
+    change: &'a Change,
+    asker: Asker,
 }
 
 /// Opens the sessions that a write needs.
@@ -229,20 +243,24 @@ pub trait Held: Send {
     fn finish(self, result: Result<(), &Fault>);
 }
 
-impl Shards for Nodes {
+impl Shards for Parties<'_> {
     type Held = NodeSession;
 
     async fn open(&self, shard: Shard, due: Instant) -> Result<NodeSession, (String, Fault)> {
-        let holders = self.layout().shards.get(usize::from(shard.0)).map_or(0, |nodes| nodes.holders);
+        let holders = self.nodes.layout().shards.get(usize::from(shard.0)).map_or(0, |nodes| nodes.holders);
         if holders > 1 {
             let why = format!("{holders} nodes hold it, and a write would reach one of them only");
-            return Err((self.shard_name(shard), Fault::new(FaultKind::Unsupported, why)));
+            return Err((self.nodes.shard_name(shard), Fault::new(FaultKind::Unsupported, why)));
         }
-        self.session(Wanted::any(shard, &Asker::host()), due).await.map_err(Into::into)
+        let mut session = self.nodes.session(Wanted::any(shard, &self.asker), due).await?;
+        if let Some(statement) = self.change.statements.iter().find(|statement| statement.shard == shard) {
+            session.asks(&statement.sql);
+        }
+        Ok(session)
     }
 
     fn lasting(&self) -> &Lasting {
-        self.lasting()
+        self.nodes.lasting()
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::wire::{IDEMPOTENCY_KEY, LINES};
-use crate::model::Address;
+use crate::model::{Address, TRACEPARENT, TRACESTATE};
 use crate::sql::backend::pools::Connector;
 use crate::sql::backend::{Fault, FaultKind};
 
@@ -56,11 +56,20 @@ pub(super) struct Asked<'a> {
     pub(super) body: String,
     /// Of a write that is not to be done twice.
     pub(super) key: Option<&'a str>,
+    /// What it is part of.
+    pub(super) trace: Option<&'a Trace>,
+}
+
+/// The trace that a request is part of, as its headers tell it.
+#[derive(Clone, Debug)]
+pub(super) struct Trace {
+    pub(super) parent: String,
+    pub(super) state: Option<String>,
 }
 
 impl<'a> Asked<'a> {
     pub(super) fn post(path: &'a str, body: String) -> Self {
-        Self { method: Method::POST, path, body, key: None }
+        Self { method: Method::POST, path, body, key: None, trace: None }
     }
 }
 
@@ -85,7 +94,7 @@ impl Link {
         asked: Asked<'_>,
         (node, due): (&Address, Instant),
     ) -> Result<(Response<Incoming>, Underway<'_>), Fault> {
-        let Asked { method, path, body, key } = asked;
+        let Asked { method, path, body, key, trace } = asked;
         let lost = |error: &dyn std::fmt::Display| Fault::new(FaultKind::Lost, format!("{node}: {error}"));
         let mut request = Request::builder()
             .method(method)
@@ -95,6 +104,12 @@ impl Link {
             .header(CONTENT_TYPE, "application/json");
         if let Some(key) = key {
             request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        if let Some(trace) = trace {
+            request = request.header(TRACEPARENT, &trace.parent);
+            if let Some(state) = &trace.state {
+                request = request.header(TRACESTATE, state);
+            }
         }
         let request = request.body(Full::new(Bytes::from(body))).map_err(|error| lost(&error))?;
         self.is_sound = false;

@@ -8,9 +8,9 @@ use futures_util::{StreamExt as _, stream};
 use http::Method;
 
 use super::answer::{Answer, Said};
-use super::link::{Asked, Dial, Link};
+use super::link::{Asked, Dial, Link, Trace};
 use super::wire::{Beginning, Begun, Question, Shape, ShapeColumn, Tagged};
-use crate::model::Address;
+use crate::model::{Address, TraceContext};
 use crate::sql::backend::pools::{Lent, dial};
 use crate::sql::backend::{Bound, Fault, FaultKind, Rows, Session, Step};
 use crate::sql::plan::Load;
@@ -34,16 +34,19 @@ pub(super) struct HttpSession {
     transaction: Option<String>,
     /// Whose transactions are begun.
     owner: Option<String>,
+    /// `traceparent` and `tracestate` of what is asked.
+    trace: Option<Trace>,
 }
 
 impl HttpSession {
     pub(super) fn new(link: Lent<Dial>, node: Address, within: Duration) -> Self {
-        Self { link: Some(link), node, within, transaction: None, owner: None }
+        Self { link: Some(link), node, within, transaction: None, owner: None, trace: None }
     }
 
     /// Asks, over a new connection where the one that there is cannot be used any more.
     async fn ask(&mut self, asked: Asked<'_>, due: Instant) -> Result<Answer<'_>, Fault> {
-        let Self { link, node, within, .. } = self;
+        let Self { link, node, within, trace, .. } = self;
+        let asked = Asked { trace: trace.as_ref(), ..asked };
         let Some(link) = link else { return Err(Fault::new(FaultKind::Lost, "the session is over")) };
         renew(link, node, due, *within).await?;
         ask(link, asked, (node, due)).await
@@ -192,6 +195,10 @@ impl Session for HttpSession {
             self.transaction = begun;
             Ok(())
         })
+    }
+
+    fn within(&mut self, context: TraceContext, state: Option<&str>) {
+        self.trace = Some(Trace { parent: context.to_string(), state: state.map(str::to_owned) });
     }
 
     fn own<'a>(&'a mut self, owner: &'a str, _due: Instant) -> BoxFuture<'a, Result<(), Fault>> {
