@@ -7,6 +7,7 @@ mod desk;
 mod entries;
 mod fleet;
 mod lease;
+mod mount;
 mod ports;
 mod seats;
 mod sources;
@@ -97,8 +98,12 @@ impl App {
             served: served.clone(),
             events: Arc::clone(&log),
             draining: Arc::default(),
+            recent: Arc::default(),
+            works: Arc::default(),
+            live: Arc::default(),
             reload: reloader.status(),
         };
+        background.spawn(admin::watch(shared.clone()));
         let tell = Tell { events: log.events(), lost: tell_lost_policy };
         let mut fleet = Fleet::new(workers, (ports, crews, desk), tell, publish, shared);
         if let Err(reason) = fleet.apply(config).await {

@@ -44,7 +44,7 @@ pub(super) fn strategy(spec: &StrategySpec) -> Value {
     json!({ "plugin": spec.plugin.as_str(), "config": config })
 }
 
-fn policy(spec: &PolicySpec) -> Value {
+pub(super) fn policy(spec: &PolicySpec) -> Value {
     let config: Value = serde_json::from_str(&spec.config).unwrap_or_default();
     json!({ "plugin": spec.plugin.as_str(), "config": config })
 }

@@ -72,7 +72,7 @@ fn sent(recorded: &Recorded) -> Event {
     Event::default().id(recorded.id.to_string()).event(kind).data(event(recorded).to_string())
 }
 
-fn event(recorded: &Recorded) -> Value {
+pub(super) fn event(recorded: &Recorded) -> Value {
     let event = &recorded.event;
     let (kind, between) = describe(&event.change);
     let (from, to) = between.unzip();

@@ -164,7 +164,7 @@ fn failure(problem: Problem) -> Problem {
 }
 
 /// A cluster as `/api/scale` shows it.
-fn cluster(status: &Status) -> Value {
+pub(super) fn cluster(status: &Status) -> Value {
     let node = |node: &NodeStatus| {
         json!({
             "name": node.name.as_str(),

@@ -10,14 +10,19 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::sync::{oneshot, watch};
 
-use super::{clusters, endpoints, events, health, metrics, origin, plugins, problem, repair, scaling, sql, strategy};
+use super::stream::Live;
+use super::{
+    clusters, console, endpoints, events, health, metrics, origin, plugins, problem, repair, scaling, sql, strategy,
+    stream,
+};
 use crate::config::ReloadStatus;
 use crate::discovery::Directory;
 use crate::model::ClusterName;
-use crate::observe::{EventLog, Served};
+use crate::observe::{EventLog, Served, WorkLog};
 use crate::plugin::Supervisor;
 use crate::proxy::{Snapshot, WorkerMetrics};
 use crate::scaling::Scaler;
+use crate::sql::recent::Recent;
 
 /// What the handlers read and command.
 #[derive(Clone)]
@@ -36,6 +41,12 @@ pub struct Shared {
     pub scalers: watch::Receiver<Arc<BTreeMap<ClusterName, Arc<Scaler>>>>,
     /// Whether it ends: what is under way is finished, and nothing new is taken.
     pub draining: Arc<AtomicBool>,
+    /// The statements that have ended last.
+    pub recent: Arc<Recent>,
+    /// The work that is under way.
+    pub works: Arc<WorkLog>,
+    /// What goes on, for those who listen.
+    pub live: Arc<Live>,
     /// What became of the configuration file.
     pub reload: watch::Receiver<ReloadStatus>,
 }
@@ -82,7 +93,7 @@ impl Bound {
     /// Serves there.
     pub fn serve(self, shared: Shared) -> Server {
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(self.listener, routes(shared)).with_graceful_shutdown(async {
+        let server = axum::serve(self.listener, router(shared)).with_graceful_shutdown(async {
             // Dropping the sender is the signal.
             let _ = stopped.await;
         });
@@ -114,7 +125,8 @@ impl Server {
     pub fn stop(self) {}
 }
 
-fn routes(shared: Shared) -> Router {
+/// All that the API answers.
+pub fn router(shared: Shared) -> Router {
     Router::new()
         .route("/health", get(health::health))
         .route("/metrics", get(metrics::metrics))
@@ -130,6 +142,8 @@ fn routes(shared: Shared) -> Router {
         .route("/api/sql/{entry}/verify", post(repair::verify))
         .route("/strategy", post(strategy::switch))
         .merge(scaling::routes(&shared))
+        .merge(console::routes())
+        .merge(stream::routes())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(origin::check))

@@ -22,6 +22,7 @@ use crate::proxy::{Service, ServiceBody, ServiceRequest};
 use crate::routing::Chooser;
 use crate::sql::figures::Figures;
 use crate::sql::http;
+use crate::sql::recent::Recent;
 use crate::sql::replica::Seat;
 use crate::sql::run::Entry;
 use crate::sql::write::Lasting;
@@ -32,6 +33,8 @@ pub(super) struct Entries {
     kept: BTreeMap<SqlName, Kept>,
     /// Of every entry that was: what one of the same name counts goes on from there.
     figures: BTreeMap<SqlName, Arc<Figures>>,
+    /// The statements of all of them that have ended last.
+    recent: Arc<Recent>,
     /// Of every entry that still has statements, whether it is served or not.
     lasting: Vec<Lasting>,
 }
@@ -54,6 +57,11 @@ fn manner(cluster: &Cluster) -> Manner {
 }
 
 impl Entries {
+    /// None so far.
+    pub(super) fn new(recent: Arc<Recent>) -> Self {
+        Self { recent, ..Self::default() }
+    }
+
     /// Serves those of a configuration. One whose configuration and cluster stay is kept, with its connections and plans;
     /// statements under way finish on the one that they began with.
     pub(super) fn follow(
@@ -106,7 +114,10 @@ impl Entries {
         (ward, chooser): (&Ward, Arc<Chooser>),
         seat: Option<(Place, Arc<Seat>)>,
     ) -> Kept {
-        let figures = Arc::clone(self.figures.entry(spec.name.clone()).or_default());
+        let figures = {
+            let new = || Arc::new(Figures::telling(spec.name.clone(), Arc::clone(&self.recent)));
+            Arc::clone(self.figures.entry(spec.name.clone()).or_insert_with(new))
+        };
         let spec = Arc::new(spec.clone());
         let circuits = Arc::clone(&ward.circuits);
         let (attempts, connect) = manner;
@@ -116,9 +127,9 @@ impl Entries {
             None => Entry::new(Arc::clone(&spec), backend, chooser, circuits, attempts),
         };
         self.lasting.push(entry.lasting().clone());
-        let service = http::Service::new(Arc::clone(&entry), Arc::clone(&spec), Arc::clone(&figures));
-        let window = Arc::new(Window { service: Arc::new(service), control: Handle::current() });
-        Kept { entry: ServedEntry { spec, entry, figures }, manner, ward: ward.clone(), seat, window }
+        let service = Arc::new(http::Service::new(Arc::clone(&entry), Arc::clone(&spec), Arc::clone(&figures)));
+        let window = Arc::new(Window { service: Arc::clone(&service), control: Handle::current() });
+        Kept { entry: ServedEntry { spec, entry, figures, service }, manner, ward: ward.clone(), seat, window }
     }
 
     /// What routes lead to.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::crews::Crews;
 use super::desk::Desk;
 use super::entries::Entries;
+use super::mount::Mount;
 use super::ports::Ports;
 use super::sources;
 use super::ward::{Tell, Ward};
@@ -23,7 +24,7 @@ use crate::health::PolicySeat;
 use crate::model::{ClusterName, ListenerName};
 use crate::observe::Served;
 use crate::plugin::{Change, Judging, Supervisor};
-use crate::proxy::{ClusterUpdate, ListenerUpdate, OpenConnections, WorkerHandle, WorldUpdate};
+use crate::proxy::{ClusterUpdate, ListenerUpdate, OpenConnections, Service, WorkerHandle, WorldUpdate};
 use crate::routing::{RouteTable, Seat};
 
 /// All workers, and what they serve.
@@ -41,6 +42,8 @@ pub(super) struct Fleet {
     tell: Tell,
     publish: watch::Sender<Arc<Served>>,
     admin: admin::Shared,
+    /// The same behind routes.
+    mount: Arc<dyn Service>,
     /// Where the admin API is.
     admin_address: Option<SocketAddr>,
     /// None, too, while the process that comes next answers there.
@@ -89,11 +92,12 @@ impl Fleet {
             listeners: BTreeMap::new(),
             wards: BTreeMap::new(),
             gone: BTreeMap::new(),
-            entries: Entries::default(),
+            entries: Entries::new(Arc::clone(&admin.recent)),
             crews,
             desk,
             tell,
             publish,
+            mount: Mount::new(admin::router(admin.clone()), Arc::clone(&admin.draining)),
             admin,
             admin_address: None,
             admin_server: None,
@@ -131,7 +135,8 @@ impl Fleet {
         self.desk.follow(&wards, seats.iter_mut().filter_map(last).collect());
         self.entries.follow(&config, (&wards, &self.desk), &self.tell.events);
         let mut updates = updates(self.workers.len(), &config, &wards, (&listeners, sockets), seats);
-        updates.iter_mut().for_each(|update| update.services = self.entries.services());
+        let services = || (self.entries.services(), Some(Arc::clone(&self.mount)));
+        updates.iter_mut().for_each(|update| (update.services, update.admin) = services());
         self.replace_worlds(updates).await;
         // Only now can clients connect.
         for (name, bound) in opened.iter().filter_map(|name| listeners.get_key_value(name)) {

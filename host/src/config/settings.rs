@@ -105,6 +105,8 @@ pub enum RouteTarget {
     Cluster(ClusterName),
     /// To a SQL entry: the request holds a statement.
     Sql(SqlName),
+    /// To the admin API.
+    Admin,
 }
 
 /// What a request must look like. An exact host goes before a wildcard, a longer wildcard before a shorter one; then an

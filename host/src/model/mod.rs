@@ -13,6 +13,7 @@ mod outcome;
 mod plugin;
 mod request;
 mod status;
+mod work;
 
 pub use backoff::Backoff;
 pub use call::{CALL_TIME_BOUNDS_NS, CallReading, CallTimes};
@@ -28,3 +29,4 @@ pub use outcome::{Failure, Outcome};
 pub use plugin::{Carried, ImportError, SeatHolder, one_line};
 pub use request::{Attempt, RequestHead, Statement, StatementClass};
 pub use status::{NoStatus, StatusSet};
+pub use work::{Progress, Work, WorkChange, WorkKind, Works};

@@ -10,6 +10,7 @@ use crate::config::{Config, SqlEntry};
 use crate::health::Keeper;
 use crate::model::{ClusterName, ListenerName, SqlName};
 use crate::sql::figures::Figures;
+use crate::sql::http::Service;
 use crate::sql::run::Entry;
 
 /// A configuration at work, and the live clusters that belong to it.
@@ -38,6 +39,8 @@ pub struct ServedEntry {
     pub entry: Arc<Entry>,
     /// What it counts, and what others of its name have counted before it.
     pub figures: Arc<Figures>,
+    /// The same as clients ask it.
+    pub service: Arc<Service>,
 }
 
 impl fmt::Debug for ServedEntry {

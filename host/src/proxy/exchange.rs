@@ -151,8 +151,12 @@ impl Exchange {
         let wire = (version < Version::HTTP_2).then(|| Rc::clone(client.wire()));
         let seat = match view.routes.find(&head) {
             Some(RouteTarget::Cluster(name)) => world.cluster(name),
-            Some(RouteTarget::Sql(name)) => {
-                let service = world.service(name).ok_or(Error::Host(HostFault::NoRoute))?;
+            Some(target @ (RouteTarget::Sql(_) | RouteTarget::Admin)) => {
+                let service = match target {
+                    RouteTarget::Sql(name) => world.service(name),
+                    _ => world.admin(),
+                };
+                let service = service.ok_or(Error::Host(HostFault::NoRoute))?;
                 let limits = service::limits(&*service, limits, &head.headers).map_err(Error::Client)?;
                 let upload = Upload::new(body, &head.headers, &limits, wire);
                 return Ok(Checked::Service { service, version, head, upload });

@@ -30,6 +30,8 @@ pub struct WorldUpdate {
     pub clusters: Vec<ClusterUpdate>,
     /// Every service that routes lead to; requests under way finish on the one that they began with.
     pub services: HashMap<SqlName, Arc<dyn Service>>,
+    /// The admin API, for routes that lead to it.
+    pub admin: Option<Arc<dyn Service>>,
 }
 
 /// A listener of a world.
@@ -75,6 +77,7 @@ pub(super) struct World {
     metrics: Arc<WorkerMetrics>,
     clusters: RefCell<HashMap<ClusterName, Rc<ClusterSeat>>>,
     services: RefCell<HashMap<SqlName, Arc<dyn Service>>>,
+    admin: RefCell<Option<Arc<dyn Service>>>,
     listeners: RefCell<Vec<Rc<ListenerSlot>>>,
     connections: Cell<usize>,
     emptied: Notify,
@@ -88,6 +91,7 @@ impl World {
             metrics,
             clusters: RefCell::default(),
             services: RefCell::default(),
+            admin: RefCell::default(),
             listeners: RefCell::default(),
             connections: Cell::new(0),
             emptied: Notify::new(),
@@ -106,11 +110,16 @@ impl World {
         self.services.borrow().get(name).cloned()
     }
 
+    pub(super) fn admin(&self) -> Option<Arc<dyn Service>> {
+        self.admin.borrow().clone()
+    }
+
     /// Replaces everything. Nothing awaits in between, so no request sees half of it.
     pub(super) fn apply(self: &Rc<Self>, update: WorldUpdate) -> Applied {
         let mut applied = Applied::default();
         self.apply_clusters(update.clusters);
         self.services.replace(update.services);
+        self.admin.replace(update.admin);
         self.apply_listeners(update.listeners, &mut applied);
         applied
     }

@@ -102,6 +102,7 @@ mod tests {
         table.find(&head).map(|target| match target {
             RouteTarget::Cluster(name) => name.to_string(),
             RouteTarget::Sql(name) => format!("sql:{name}"),
+            RouteTarget::Admin => "admin".to_owned(),
         })
     }
 

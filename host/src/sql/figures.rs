@@ -4,9 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use http::StatusCode;
+
+use super::recent::{Ended, EndedNode, Recent, Subject};
 use super::run::{NodeReport, NodeStatus, Step, Summary};
+use crate::model::SqlName;
 
 /// Upper bounds of the histograms in microseconds; a last bucket takes the rest.
 pub const TIME_BOUNDS_US: [u64; 15] = [
@@ -22,6 +26,8 @@ const MOST_NODES: usize = 1000;
 pub struct Figures {
     under_way: AtomicU64,
     counts: Mutex<Reading>,
+    /// Who is to hear of each statement, and of which entry it is.
+    told: Option<(SqlName, Arc<Recent>)>,
 }
 
 /// Statements, or steps of them, by the time that they took.
@@ -83,6 +89,11 @@ pub struct Reading {
 }
 
 impl Figures {
+    /// Of an entry of this name, whose statements are told when they have ended.
+    pub fn telling(entry: SqlName, recent: Arc<Recent>) -> Self {
+        Self { told: Some((entry, recent)), ..Self::default() }
+    }
+
     /// What was counted so far.
     pub fn read(&self) -> Reading {
         Reading { under_way: self.under_way.load(Relaxed), ..self.counts().clone() }
@@ -115,19 +126,35 @@ impl Reading {
     }
 }
 
-/// A statement under way, whose end is counted. Dropped before it has one, its client left, or answering it broke down.
+/// A client that left before it had its answer, as servers have come to say.
+const GONE: u16 = 499;
+
+/// A statement under way, whose end is counted and told. Dropped before it has one, its client left, or answering it broke
+/// down.
 #[derive(Debug)]
 pub struct Outcome {
     figures: Arc<Figures>,
+    subject: Arc<Subject>,
     began: Instant,
-    told: bool,
+    /// What is known of how it was answered.
+    known: Known,
+    has_ended: bool,
+}
+
+/// What is told of how a statement was answered.
+#[derive(Debug, Default)]
+struct Known {
+    /// Class and tier.
+    course: Option<(&'static str, &'static str)>,
+    rows: u64,
+    nodes: Vec<EndedNode>,
 }
 
 impl Outcome {
     /// A statement comes.
     pub fn begin(figures: Arc<Figures>, began: Instant) -> Self {
         figures.under_way.fetch_add(1, Relaxed);
-        Self { figures, began, told: false }
+        Self { figures, subject: Arc::default(), began, known: Known::default(), has_ended: false }
     }
 
     /// When it came.
@@ -135,50 +162,82 @@ impl Outcome {
         self.began
     }
 
-    /// It was answered to the end.
-    pub fn done(mut self, summary: &Summary) {
-        self.told = true;
+    /// Who is to hear what it asks.
+    pub fn subject(&self) -> &Arc<Subject> {
+        &self.subject
+    }
+
+    /// It was answered to the end, with so many rows.
+    pub fn done(mut self, summary: Summary, rows: u64) {
+        let took = self.began.elapsed();
+        let course = (summary.course.class, summary.course.tier);
         let mut counts = self.figures.counts();
-        counts.answered.entry((summary.course.tier, summary.course.class)).or_default().add(self.began.elapsed());
+        counts.answered.entry((course.1, course.0)).or_default().add(took);
         counts.partial += u64::from(summary.partial);
         for (step, took) in &summary.steps {
             counts.steps.entry(*step).or_default().add(*took);
         }
         counts.nodes(&summary.nodes);
+        drop(counts);
+        self.known = Known { course: Some(course), rows, nodes: EndedNode::of(summary.nodes) };
+        self.end(StatusCode::OK.as_u16(), None, took);
     }
 
-    /// It wrote.
-    pub fn wrote(mut self, nodes: &[NodeReport]) {
-        self.told = true;
+    /// It wrote, so many rows.
+    pub fn wrote(mut self, nodes: Vec<NodeReport>, rows: u64) {
+        let took = self.began.elapsed();
         let mut counts = self.figures.counts();
-        counts.answered.entry(("write", "write")).or_default().add(self.began.elapsed());
-        counts.nodes(nodes);
+        counts.answered.entry(("write", "write")).or_default().add(took);
+        counts.nodes(&nodes);
+        drop(counts);
+        self.known = Known { course: Some(("write", "write")), rows, nodes: EndedNode::of(nodes) };
+        self.end(StatusCode::OK.as_u16(), None, took);
     }
 
-    /// It was only explained.
+    /// It was only explained; nothing was asked of any node, and nothing is told.
     pub fn explained(mut self) {
-        self.told = true;
+        self.has_ended = true;
         self.figures.counts().explained += 1;
     }
 
     /// What nodes did for it although it was not answered.
-    pub fn saw(&self, summary: &Summary) {
+    pub fn saw(&mut self, summary: Summary) {
         self.figures.counts().nodes(&summary.nodes);
+        let course = Some((summary.course.class, summary.course.tier));
+        self.known = Known { course, rows: 0, nodes: EndedNode::of(summary.nodes) };
     }
 
     /// It failed.
-    pub fn failed(mut self, reason: &'static str) {
-        self.told = true;
+    pub fn failed(mut self, reason: &'static str, status: StatusCode) {
         *self.figures.counts().failed.entry(reason).or_default() += 1;
+        let took = self.began.elapsed();
+        self.end(status.as_u16(), Some(reason), took);
+    }
+
+    /// Tells of its end.
+    fn end(&mut self, status: u16, error: Option<&'static str>, took: Duration) {
+        self.has_ended = true;
+        let Some((entry, recent)) = &self.figures.told else { return };
+        let statement = self.subject.get();
+        // A request that holds no statement is none.
+        let is_none = statement.is_none() && (400..500).contains(&status) && status != GONE;
+        if !is_none {
+            let Known { course, rows, nodes } = std::mem::take(&mut self.known);
+            let (at, entry) = (SystemTime::now(), entry.clone());
+            recent.keep(Ended { id: 0, at, entry, statement, course, status, took, rows, nodes, error });
+        }
     }
 }
 
 impl Drop for Outcome {
     fn drop(&mut self) {
         self.figures.under_way.fetch_sub(1, Relaxed);
-        if !self.told {
-            let reason = if std::thread::panicking() { "internal" } else { "client-gone" };
+        if !self.has_ended {
+            let broke_down = std::thread::panicking();
+            let (reason, status) = if broke_down { ("internal", 500) } else { ("client-gone", GONE) };
             *self.figures.counts().failed.entry(reason).or_default() += 1;
+            let took = self.began.elapsed();
+            self.end(status, Some(reason), took);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     ops::{ControlFlow, Range},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use sqlparser::{
@@ -19,7 +19,7 @@ use sqlparser::{
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace},
 };
 
-use super::{depth, dialect::Dialect, plan::Refusal, survey::Survey, write::Class};
+use super::{depth, dialect::Dialect, masked::masked, plan::Refusal, survey::Survey, write::Class};
 
 /// The text is not one statement of the dialect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +81,7 @@ struct Learnt {
     class: OnceLock<Result<Class, Refusal>>,
     names: OnceLock<BTreeSet<usize>>,
     fingerprint: OnceLock<u64>,
+    masked: OnceLock<Arc<str>>,
 }
 
 /// Reads `sql` as one statement.
@@ -267,6 +268,11 @@ impl Parsed {
             }
             hash.finish()
         })
+    }
+
+    /// The statement as it may be shown to whoever watches: without the values in it, and cut where it is long.
+    pub(super) fn masked(&self) -> Arc<str> {
+        Arc::clone(self.learnt.masked.get_or_init(|| masked(self).into()))
     }
 
     /// The text of some tokens, with the white space between them.

@@ -1,4 +1,4 @@
-//! Routes: which requests go to which cluster or SQL entry. Refuses two that could both be the best match of one request, since which
+//! Routes: which requests go to which cluster or SQL entry, or to the admin API. Refuses two that could both be the best match of one request, since which
 //! of them won would be chance.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +12,9 @@ use super::super::problems::{Problems, Reported};
 use super::super::read::closest;
 use super::super::settings::{HostMatch, PathMatch, Route, RouteMatch, RouteTarget};
 use crate::model::{ClusterName, SqlName};
+
+/// The handler that answers with the admin API.
+const ADMIN: &str = "admin";
 
 /// The names that routes may use. By name, so that what has a mistake in it is not unknown as well.
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +59,29 @@ fn one(file: file::Route, at: &At, targets: Targets<'_>, problems: &mut Problems
     let host = host(file.host.as_deref(), &at.key("host"), problems);
     let path = path(file.path.as_deref(), file.path_prefix.as_deref(), at, problems);
     let headers = headers(&file.headers, &at.key("headers"), problems);
-    let target = target((file.cluster, file.sql), at, targets, problems);
+    let target = target((file.cluster, file.sql, file.handler), at, targets, problems);
     Ok(Route { matches: RouteMatch { host: host?, path: path?, headers: headers? }, target: target? })
 }
 
 fn target(
-    (cluster, sql): (Option<String>, Option<String>),
+    (cluster, sql, handler): (Option<String>, Option<String>, Option<String>),
     at: &At,
     targets: Targets<'_>,
     problems: &mut Problems<'_>,
 ) -> Result<RouteTarget, Reported> {
+    if let Some(handler) = handler {
+        return match (handler.as_str(), cluster.is_some() || sql.is_some()) {
+            (ADMIN, false) => Ok(RouteTarget::Admin),
+            (ADMIN, true) => {
+                let advice = "a route with a `handler` has neither `cluster` nor `sql`";
+                Err(problems.advise(&at.key("handler"), "a route leads to one place", advice))
+            }
+            (other, _) => {
+                let advice = "there is only `admin`: the admin API and the console";
+                Err(problems.advise(&at.key("handler"), format!("there is no handler `{other}`"), advice))
+            }
+        };
+    }
     // A name of the file's that cannot be one is reported there, at what has it.
     match (cluster, sql) {
         (Some(_), Some(_)) => {

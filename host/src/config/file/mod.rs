@@ -110,6 +110,7 @@ pub(super) struct Route {
     pub(super) headers: BTreeMap<String, String>,
     pub(super) cluster: Option<String>,
     pub(super) sql: Option<String>,
+    pub(super) handler: Option<String>,
 }
 
 /// `[plugins]`

@@ -287,7 +287,8 @@ impl Proxy {
             };
             let listeners = if listens { vec![listener] } else { Vec::new() };
             let (clusters, services) = (vec![cluster], self.services.clone());
-            let applied = worker.apply(WorldUpdate { listeners, clusters, services }).await.unwrap();
+            let applied =
+                worker.apply(WorldUpdate { listeners, clusters, services, ..WorldUpdate::default() }).await.unwrap();
             assert!(applied.failed.is_empty(), "{applied:?}");
         }
     }

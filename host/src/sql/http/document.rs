@@ -12,8 +12,8 @@ use crate::sql::replica::Effect;
 use crate::sql::run::{Explanation, Logged, Rows};
 use crate::sql::write::{Returned, Written};
 
-/// The rows of an answer, when they fit into so many bytes.
-pub(super) async fn rows(mut rows: Rows, dialect: Dialect, most: usize, began: Instant) -> Result<Bytes, Error> {
+/// The rows of an answer, when they fit into so many bytes, and how many they are.
+pub(super) async fn rows(mut rows: Rows, dialect: Dialect, most: usize, began: Instant) -> Result<(Bytes, u64), Error> {
     let singles = Singles::of(dialect, &rows.columns);
     let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(b"{\"columns\":");
@@ -35,7 +35,7 @@ pub(super) async fn rows(mut rows: Rows, dialect: Dialect, most: usize, began: I
     out.extend_from_slice(b"],");
     write::closing(&mut out, count, began.elapsed(), &rows.report.read());
     out.extend_from_slice(b"}\n");
-    Ok(Bytes::from(out))
+    Ok((Bytes::from(out), count))
 }
 
 /// What was written.

@@ -35,7 +35,7 @@ pub(super) fn start(rows: Rows, dialect: Dialect, entry: SqlName, outcome: Outco
     coming
 }
 
-async fn send(mut rows: Rows, entry: SqlName, outcome: Outcome, mut sender: Sender) {
+async fn send(mut rows: Rows, entry: SqlName, mut outcome: Outcome, mut sender: Sender) {
     let sent = sender.rows(&mut rows).await;
     let summary = rows.report.read();
     // Whatever is still under way is of no use to anybody now.
@@ -48,16 +48,16 @@ async fn send(mut rows: Rows, entry: SqlName, outcome: Outcome, mut sender: Send
                     write::closing(out, count, began.elapsed(), &summary);
                 })
                 .await;
-            outcome.done(&summary);
+            outcome.done(summary, sender.count);
         }
         Ok(Err(error)) => {
             let problem = Problem::of(&error);
-            outcome.saw(&summary);
-            outcome.failed(problem.reason());
+            outcome.saw(summary);
+            outcome.failed(problem.reason(), problem.status());
             let _ = sender.break_off(&problem, &entry).await;
         }
         Err(Gone) => {
-            outcome.saw(&summary);
+            outcome.saw(summary);
             drop(outcome);
         }
     }

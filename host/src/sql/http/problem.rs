@@ -83,6 +83,11 @@ impl Problem {
         self.reason
     }
 
+    /// The status of its response.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Tells the place of a write in the log.
     fn at(self, position: Option<Position>) -> Self {
         match position {

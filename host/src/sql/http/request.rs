@@ -100,6 +100,7 @@ pub(super) fn read(dialect: Dialect, head: &RequestHead, body: &[u8]) -> Result<
         timeout,
         allow_partial: file.allow_partial.unwrap_or(false),
         explain: file.explain.unwrap_or(false),
+        subject: None,
     };
     Ok(Asked { query, format: format(&head.headers) })
 }

@@ -68,6 +68,7 @@ impl Service {
             Err(problem) => return self.refuse(problem, outcome),
         };
         asked.query.head = Some(head);
+        asked.query.subject = Some(Arc::clone(outcome.subject()));
         match self.entry.answer(asked.query).await {
             Ok(answer) => self.respond(answer, asked.format, outcome).await,
             Err(error) => self.fail(&error, outcome),
@@ -81,7 +82,7 @@ impl Service {
     }
 
     /// The response that holds an answer.
-    async fn respond(&self, answer: Answer, format: Format, outcome: Outcome) -> Response<Body> {
+    async fn respond(&self, answer: Answer, format: Format, mut outcome: Outcome) -> Response<Body> {
         let (most, dialect) = (self.spec.limits.answer_bytes, dialect(&self.spec.backend));
         match (answer, format) {
             (Answer::Rows(rows), Format::Lines) => {
@@ -92,25 +93,27 @@ impl Service {
             (Answer::Rows(rows), Format::Document) => {
                 let report = Arc::clone(&rows.report);
                 match document::rows(rows, dialect, most, outcome.began()).await {
-                    Ok(text) => {
+                    Ok((text, count)) => {
                         let summary = report.read();
-                        outcome.done(&summary);
-                        at(response(JSON, Body::Whole(text)), summary.position)
+                        let position = summary.position;
+                        outcome.done(summary, count);
+                        at(response(JSON, Body::Whole(text)), position)
                     }
                     Err(error) => {
-                        outcome.saw(&report.read());
+                        outcome.saw(report.read());
                         self.fail(&error, outcome)
                     }
                 }
             }
             (Answer::Written(written), _) => {
                 let text = document::written(&written, dialect, outcome.began());
-                outcome.wrote(&written.nodes);
+                outcome.wrote(written.nodes, written.affected);
                 response(JSON, Body::Whole(text))
             }
             (Answer::Logged(logged), _) => {
                 let text = document::logged(&logged, dialect, outcome.began());
-                outcome.wrote(&logged.nodes);
+                let affected = logged.effects.iter().filter_map(|effect| effect.affected).sum();
+                outcome.wrote(logged.nodes, affected);
                 at(response(JSON, Body::Whole(text)), Some(logged.position))
             }
             (Answer::Explained(explanation), _) => {
@@ -125,7 +128,7 @@ impl Service {
     }
 
     fn refuse(&self, problem: Problem, outcome: Outcome) -> Response<Body> {
-        outcome.failed(problem.reason());
+        outcome.failed(problem.reason(), problem.status());
         problem.response(&self.spec.name).map(Body::Whole)
     }
 }

@@ -20,8 +20,11 @@ use crate::routing::Chooser;
 use crate::sql::backend::Backend;
 use crate::sql::cache::{CacheFigures, PlanCache};
 use crate::sql::error::{Cap, Error};
+use crate::sql::layout::dialect;
+use crate::sql::masked::{joined, masked_text};
 use crate::sql::parse::Parsed;
 use crate::sql::plan::Refusal;
+use crate::sql::recent::Subject;
 use crate::sql::replica::log::Position;
 use crate::sql::replica::{One, Seat};
 use crate::sql::value::{Column, Row, Value};
@@ -47,6 +50,8 @@ pub struct Query {
     pub allow_partial: bool,
     /// Whether to tell what would be done, and do nothing.
     pub explain: bool,
+    /// Who is to hear what was asked, as it may be shown; nobody where there is none.
+    pub subject: Option<Arc<Subject>>,
 }
 
 /// What a client gets.
@@ -149,13 +154,18 @@ impl Entry {
         let timeout = query.timeout.unwrap_or(limits.timeout).min(limits.max_timeout);
         let due = (began + timeout).into_std();
         let world = self.site.world()?;
+        let subject = query.subject.as_deref();
         let many = match query.statements {
-            Some(statements) => Some(self.many(statements)?),
+            Some(statements) => Some(self.many(statements, subject)?),
             None => None,
         };
         let first = match &many {
             Some(many) => many.first().cloned().ok_or_else(|| Error::BadParameter("there is no statement".into()))?,
-            None => self.one(&query.sql, query.params)?,
+            None => {
+                let one = self.one(&query.sql, query.params, subject)?;
+                subject.inspect(|subject| subject.is(one.parsed.masked()));
+                one
+            }
         };
         let asked = Asked {
             nodes: Arc::clone(&world.nodes),
@@ -177,12 +187,14 @@ impl Entry {
     }
 
     /// A statement, read.
-    fn one(&self, sql: &str, params: Vec<Value>) -> Result<One, Error> {
+    fn one(&self, sql: &str, params: Vec<Value>, subject: Option<&Subject>) -> Result<One, Error> {
         let most = self.spec.limits.statement_bytes;
         if sql.len() > most {
             return Err(Error::Cap(Cap::StatementBytes(most)));
         }
-        let parsed = self.plans.parsed(sql)?;
+        let parsed = self.plans.parsed(sql).inspect_err(|_| {
+            subject.inspect(|subject| subject.is(masked_text(dialect(&self.spec.backend), sql).into()));
+        })?;
         if params.len() != parsed.parameters {
             let (wanted, given) = (parsed.parameters, params.len());
             return Err(Error::BadParameter(format!("the statement takes {wanted} parameters, {given} are given")));
@@ -190,8 +202,14 @@ impl Entry {
         Ok(One { parsed, params: Arc::new(params) })
     }
 
-    fn many(&self, statements: Vec<(String, Vec<Value>)>) -> Result<Vec<One>, Error> {
-        statements.into_iter().map(|(sql, params)| self.one(&sql, params)).collect()
+    fn many(&self, statements: Vec<(String, Vec<Value>)>, subject: Option<&Subject>) -> Result<Vec<One>, Error> {
+        let read = statements.into_iter().map(|(sql, params)| self.one(&sql, params, subject));
+        let many = read.collect::<Result<Vec<_>, _>>()?;
+        subject.inspect(|subject| {
+            let texts: Vec<_> = many.iter().map(|one| one.parsed.masked()).collect();
+            subject.is(joined(texts.iter().map(|text| &**text)).into());
+        });
+        Ok(many)
     }
 
     /// How often a kept statement or plan helped.

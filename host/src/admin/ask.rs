@@ -1,0 +1,107 @@
+//! `POST /api/sql/{entry}/query`: a statement, asked as at a listener's route to the entry and answered by the same code: the
+//! same limits, the same forms of answer. One who may only look may have a statement explained.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Duration, sleep};
+
+use super::access::Access;
+use super::problem::Problem;
+use super::server::Shared;
+use crate::model::RequestHead;
+use crate::sql::http;
+
+/// How long the last piece of an answer that is broken off may take to leave: it says why.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// What a body says of this.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    explain: bool,
+}
+
+pub(super) async fn query(
+    State(shared): State<Shared>,
+    Path(entry): Path<String>,
+    access: Access,
+    request: Request,
+) -> Result<Response, Problem> {
+    let served = shared.served();
+    let Some(found) = served.sql.get(entry.as_str()) else {
+        let all: Vec<&str> = served.sql.keys().map(|entry| entry.as_str()).collect();
+        return Err(Problem::not_found(format!("no SQL entry is named `{entry}`; there are: {}", all.join(", "))));
+    };
+    let service = Arc::clone(&found.service);
+    let (parts, body) = request.into_parts();
+    let client = parts.extensions.get().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(at)| SocketAddr::ip(at));
+    let most = service.body_bytes();
+    let body = Limited::new(body, most).collect().await.map_err(|error| match error.is::<LengthLimitError>() {
+        true => Problem::too_large(format!("the body is over the limit of {most} bytes")),
+        false => Problem::bad_request(format!("the body cannot be read: {error}")),
+    })?;
+    let body = body.to_bytes();
+    if access == Access::Read && !serde_json::from_slice(&body).is_ok_and(|asked: Asked| asked.explain) {
+        return Err(Problem::forbidden(
+            "the token may only look: with `\"explain\": true` a statement is only explained",
+        ));
+    }
+    let head = Arc::new(RequestHead {
+        host: host(&parts.uri, &parts.headers),
+        method: parts.method,
+        uri: parts.uri,
+        headers: parts.headers,
+        client,
+        statement: None,
+    });
+    Ok(answer(service, head, body).await.map(|body| match body {
+        http::Body::Whole(bytes) => Body::from(bytes),
+        http::Body::Coming(pieces) => Body::from_stream(stream::unfold(Some(pieces), next)),
+    }))
+}
+
+/// The answer, also where answering breaks down. Dropped, it ends what it runs.
+async fn answer(service: Arc<http::Service>, head: Arc<RequestHead>, body: Bytes) -> Response<http::Body> {
+    let mut task = JoinSet::new();
+    let asked = Arc::clone(&service);
+    task.spawn(async move { asked.call(head, &body).await });
+    match task.join_next().await {
+        Some(Ok(response)) => response,
+        Some(Err(_)) | None => service.broke_down(),
+    }
+}
+
+/// The pieces of an answer as they come.
+type Pieces = mpsc::Receiver<Option<Bytes>>;
+
+/// The next piece; an error, which breaks off the response, where they stop without an end.
+async fn next(pieces: Option<Pieces>) -> Option<(Result<Bytes, &'static str>, Option<Pieces>)> {
+    let mut pieces = pieces?;
+    match pieces.recv().await {
+        Some(Some(piece)) => Some((Ok(piece), Some(pieces))),
+        Some(None) => None,
+        None => {
+            sleep(LAST_WORDS).await;
+            Some((Err("the answer is not complete"), None))
+        }
+    }
+}
+
+/// The host that was asked for, in lower case and without the port.
+fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let authority = uri.authority().map(|authority| authority.as_str());
+    let host = authority.or_else(|| headers.get(header::HOST)?.to_str().ok())?;
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    Some(name.to_ascii_lowercase())
+}

@@ -1,0 +1,131 @@
+//! The one task that makes what is sent: four times a second it looks at what ended and what goes on, each second it takes a
+//! point of history, and what the events say goes out as it comes. While nobody listens, it only takes the point.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::live::{Frame, Overview, enveloped, frame};
+use super::overview;
+use super::said::{self, Query};
+use super::tick::Tick;
+use crate::admin::events;
+use crate::admin::server::Shared;
+use crate::observe::{Recorded, Sampler};
+
+/// How often what ended and what goes on is looked at.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// Beats from one tick to the next.
+const BEATS: u64 = 4;
+
+/// The statements that one beat sends, the newest: a busy entry ends thousands a second, and nobody reads them one by one.
+const QUERIES: usize = 25;
+
+/// Makes what is sent, for ever.
+pub async fn run(shared: Shared) {
+    let mut events = shared.events.follow(None).live;
+    let mut maker = Maker::new(shared);
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            _ = beat.tick() => maker.beat().await,
+            event = events.recv() => match event {
+                Ok(event) => maker.event(&event),
+                Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events came too fast for the stream"),
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+struct Maker {
+    shared: Shared,
+    sampler: Sampler,
+    beats: u64,
+    last_query: u64,
+    /// What was last said of the work that goes on.
+    work: Vec<u8>,
+}
+
+impl Maker {
+    fn new(shared: Shared) -> Self {
+        let sampler = Sampler::new(Instant::now(), shared.traffic());
+        Self { shared, sampler, beats: 0, last_query: 0, work: Vec::new() }
+    }
+
+    async fn beat(&mut self) {
+        self.beats += 1;
+        if self.shared.live.has_listeners() {
+            self.queries();
+            self.work();
+        }
+        if self.beats.is_multiple_of(BEATS) {
+            self.second();
+            if self.shared.live.has_listeners() {
+                let (overview, differs) = self.shared.live.keep_overview(overview::make(&self.shared).await);
+                if differs {
+                    self.shared.live.send(Frame::Overview(overview));
+                }
+            }
+            self.shared.works.remind(Instant::now());
+        }
+    }
+
+    /// Takes a point, and sends it where somebody listens.
+    fn second(&mut self) {
+        let (shared, served) = (&self.shared, self.shared.served());
+        let readings: BTreeMap<_, _> =
+            served.sql.iter().map(|(name, entry)| (name.clone(), entry.figures.read())).collect();
+        let point = Arc::new(self.sampler.sample(Instant::now(), &served.clusters, shared.traffic(), &readings));
+        shared.live.history.keep(Arc::clone(&point));
+        if shared.live.has_listeners() {
+            let tick = Tick::of(shared, &served, &point, &readings);
+            shared.live.send(Frame::Plain(frame("tick", None, &tick)));
+        }
+    }
+
+    fn queries(&mut self) {
+        for ended in self.shared.recent.after(self.last_query, QUERIES) {
+            self.last_query = ended.id;
+            self.shared.live.send(Frame::Plain(frame("query", None, &Query::of(&ended))));
+        }
+    }
+
+    fn work(&mut self) {
+        let work = work(&self.shared);
+        if work != self.work {
+            self.shared.live.send(Frame::Plain(enveloped("progress", None, &work)));
+            self.work = work;
+        }
+    }
+
+    fn event(&self, event: &Recorded) {
+        if self.shared.live.has_listeners() {
+            self.shared.live.send(Frame::Event(event.id, event_frame(event)));
+        }
+    }
+}
+
+/// The work that goes on, as JSON.
+pub(super) fn work(shared: &Shared) -> Vec<u8> {
+    json!({ "work": said::work(shared) }).to_string().into_bytes()
+}
+
+/// An event, as it stands in the stream.
+pub(super) fn event_frame(event: &Recorded) -> bytes::Bytes {
+    frame("event", Some(event.id), &events::event(event))
+}
+
+/// How everything stands, for one who has just come.
+pub(super) async fn overview_now(shared: &Shared) -> Arc<Overview> {
+    match shared.live.fresh_overview() {
+        Some(overview) => overview,
+        None => shared.live.keep_overview(overview::make(shared).await).0,
+    }
+}

@@ -1,0 +1,133 @@
+//! How everything stands: what changes seldom, so that it is sent only when it does. Figures that run are in the ticks.
+
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::live::{Overview, enveloped};
+use crate::admin::server::Shared;
+use crate::admin::{clusters, health, plugins, scaling, sql};
+use crate::cluster::Member;
+use crate::model::Labels;
+
+#[derive(Serialize)]
+struct Cluster<'o> {
+    name: &'o str,
+    strategy: Option<Value>,
+    policies: Option<Vec<Value>>,
+    ready: usize,
+    panic: bool,
+    endpoints: Vec<Endpoint<'o>>,
+}
+
+#[derive(Serialize)]
+struct Endpoint<'o> {
+    id: u32,
+    name: &'o str,
+    address: String,
+    weight: u16,
+    labels: &'o Labels,
+    state: &'static str,
+    reported: &'static str,
+    reason: &'o str,
+    circuit: &'static str,
+    effective_weight: f32,
+}
+
+/// Looks at everything.
+pub(super) async fn make(shared: &Shared) -> Overview {
+    let (_, health) = health::health(State(shared.clone())).await;
+    let config = health::config(State(shared.clone())).await;
+    let plugins = json!(plugins::plugins(State(shared.clone())).await.0);
+    let entries = json!(sql::entries(State(shared.clone())).await.0);
+    let mut scale: Vec<_> =
+        shared.scalers.borrow().values().map(|scaler| json!(scaling::cluster(&scaler.status()))).collect();
+    let steady = format!(
+        r#""health":{},"config":{},"clusters":{},"plugins":{},"sql":{}"#,
+        json!(health.0),
+        json!(config.0),
+        clusters_json(shared),
+        Value::Array(members(plugins, "plugins").map(plugin).collect()),
+        Value::Array(members(entries, "entries").map(entry).collect()),
+    );
+    let scaled = Value::from(scale.clone());
+    let said = |access: &str| {
+        let at = Timestamp::now();
+        let json = format!(r#"{{"at":"{at}","access":"{access}",{steady},"scale":{scaled}}}"#);
+        enveloped("overview", None, json.as_bytes())
+    };
+    let (read, write) = (said("read"), said("write"));
+    scale.iter_mut().filter_map(Value::as_object_mut).for_each(|one| drop(one.remove("cooldown_s")));
+    Overview { key: format!("{steady}{}", Value::from(scale)), read, write }
+}
+
+/// The clusters and their endpoints. Written down one by one, since what is written belongs to the roster.
+fn clusters_json(shared: &Shared) -> String {
+    let (served, assignments) = (shared.served(), shared.supervisor.assignments());
+    let clusters = served.clusters.iter().map(|(name, live)| {
+        let policies = served.config.clusters.get(name).map(|cluster| &cluster.health.policies);
+        let roster = live.roster();
+        let cluster = Cluster {
+            name: name.as_str(),
+            strategy: assignments.get(name).map(|spec| json!(clusters::strategy(spec))),
+            policies: policies.map(|policies| policies.iter().map(|spec| json!(clusters::policy(spec))).collect()),
+            ready: roster.ready().len(),
+            panic: roster.panics(),
+            endpoints: roster.members().iter().map(|member| endpoint(member)).collect(),
+        };
+        serde_json::to_string(&cluster).unwrap_or_default()
+    });
+    format!("[{}]", clusters.collect::<Vec<_>>().join(","))
+}
+
+fn endpoint(member: &Member) -> Endpoint<'_> {
+    let (spec, standing) = (&member.endpoint().spec, member.standing());
+    Endpoint {
+        id: member.id().0,
+        name: spec.name.as_str(),
+        address: spec.address.to_string(),
+        weight: member.given_weight().get(),
+        labels: &spec.labels,
+        state: standing.state().as_str(),
+        reported: standing.reported.as_str(),
+        reason: &standing.verdict.reason,
+        circuit: standing.circuit.as_str(),
+        effective_weight: standing.verdict.effective_weight,
+    }
+}
+
+/// The members of a list in an answer.
+fn members(mut answer: Value, list: &str) -> impl Iterator<Item = Value> {
+    let members = answer.get_mut(list).map(Value::take);
+    let members = match members {
+        Some(Value::Array(members)) => members,
+        _ => Vec::new(),
+    };
+    members.into_iter()
+}
+
+/// A plugin in short: what its newest version is, and whether anything is wrong with it.
+fn plugin(mut plugin: Value) -> Value {
+    let mut newest = plugin.pointer_mut("/versions/0").map(Value::take).unwrap_or_default();
+    let of = |value: &mut Value, member: &str| value.get_mut(member).map(Value::take);
+    json!({
+        "name": of(&mut plugin, "name"),
+        "world": of(&mut newest, "world"),
+        "state": of(&mut plugin, "state"),
+        "clusters": of(&mut plugin, "clusters"),
+        "version": of(&mut newest, "version"),
+        "revision": of(&mut newest, "revision"),
+        "refused": of(&mut plugin, "refused"),
+        "note": of(&mut plugin, "note"),
+        "disabled": of(&mut plugin, "disabled").unwrap_or(Value::Bool(false)),
+    })
+}
+
+/// A SQL entry without what it counts.
+fn entry(mut entry: Value) -> Value {
+    if let Some(members) = entry.as_object_mut() {
+        members.retain(|name, _| name != "figures" && name != "cache");
+    }
+    entry
+}
