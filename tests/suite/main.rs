@@ -20,6 +20,7 @@ mod examples;
 mod faults;
 mod layers;
 mod lifecycle;
+mod metrics;
 mod misbehaviour;
 mod orchestrate;
 mod programs;

@@ -1,4 +1,7 @@
-//! `GET /metrics`: all figures, as text for Prometheus or as JSON for everyone else.
+//! `GET /metrics`: all figures, as one of the texts that Prometheus reads or as JSON for everyone else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +13,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::asked::Asked;
 use super::problem::Problem;
 use super::server::Shared;
-use crate::observe::{PROMETHEUS_TYPE, Sources, collect, to_json, to_prometheus};
+use crate::observe::{Family, Scaled, Sources, TextFormat, collect, to_json, to_text};
+use crate::scaling::{NodeState, Status};
 
 /// In which form.
 #[derive(Deserialize, IntoParams)]
@@ -27,16 +31,24 @@ pub(super) struct Wanted {
 #[expect(dead_code, reason = "only its schema is used")]
 enum Format {
     Json,
+    Openmetrics,
     Prometheus,
     Text,
 }
 
-/// All figures, as text for Prometheus or as JSON for everyone else.
+/// How the figures are written.
+enum Form {
+    Json,
+    Text(TextFormat),
+}
+
+/// All figures, as one of the texts that Prometheus reads or as JSON for everyone else.
 ///
-/// JSON when the query says `format=json`, or when it says nothing and `Accept` asks for JSON.
+/// In the form that the query says in `format`, or that `Accept` asks for where it says nothing.
 #[utoipa::path(get, path = "/metrics", tag = "health", params(Wanted), responses(
     (status = 200, description = "All figures.", content(
         (String = "text/plain"),
+        (String = "application/openmetrics-text"),
         (Vec<serde_json::Value> = "application/json"),
     )),
     (status = 400, description = "No such form."),
@@ -47,26 +59,49 @@ pub(super) async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let json = match wanted.format.as_deref() {
-        Some("json") => true,
-        Some("prometheus" | "text") => false,
+    let form = match wanted.format.as_deref() {
+        Some("json") => Form::Json,
+        Some("prometheus" | "text") => Form::Text(TextFormat::Prometheus),
+        Some("openmetrics") => Form::Text(TextFormat::OpenMetrics),
         Some(other) => {
-            return Err(Problem::bad_request(format!("format is `prometheus` or `json`, not `{other}`")));
+            let message = format!("format is `prometheus`, `openmetrics` or `json`, not `{other}`");
+            return Err(Problem::bad_request(message));
         }
-        None => accept.contains("application/json"),
+        None if accept.contains("application/json") => Form::Json,
+        None => Form::Text(TextFormat::accepted(accept)),
     };
+    let families = read(&shared);
+    let vary = (header::VARY, "accept");
+    Ok(match form {
+        Form::Json => ([vary], Json(to_json(&families))).into_response(),
+        Form::Text(format) => {
+            ([vary, (header::CONTENT_TYPE, format.media_type())], to_text(&families, format)).into_response()
+        }
+    })
+}
+
+/// All figures of this moment.
+pub(super) fn read(shared: &Shared) -> Vec<Family> {
     let (served, traffic, guests) = (shared.served(), shared.traffic(), shared.supervisor.shared());
-    let plugins = shared.supervisor.registry();
-    let families = collect(&Sources {
+    let scalers = Arc::clone(&shared.scalers.borrow());
+    let reload = shared.reload.borrow().clone();
+    collect(&Sources {
         served: &served,
         traffic: &traffic,
-        plugins,
+        plugins: shared.supervisor.registry(),
         shared: &guests,
         events: &shared.events,
         sightings: &shared.directory.sightings(),
-    });
-    Ok(match json {
-        true => Json(to_json(&families)).into_response(),
-        false => ([(header::CONTENT_TYPE, PROMETHEUS_TYPE)], to_prometheus(families)).into_response(),
+        reload: &reload,
+        scaled: &scalers.values().map(|scaler| scaled(scaler.status())).collect::<Vec<_>>(),
     })
+}
+
+fn scaled(status: Status) -> Scaled {
+    // That none runs is worth a line, too.
+    let mut nodes = BTreeMap::from([(NodeState::Running.as_str(), 0)]);
+    for node in &status.nodes {
+        *nodes.entry(node.state.as_str()).or_default() += 1;
+    }
+    Scaled { cluster: status.cluster, desired: status.desired.len(), nodes, cooldown_left: status.cooldown_left }
 }

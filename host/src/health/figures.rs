@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::model::Fault;
+use crate::model::{CallReading, CallTimes, Fault};
 
 /// Counters of one policy version at one position of one panel.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub struct PolicyFigures {
     traps: AtomicU64,
     deadlines: AtomicU64,
     bad_answers: AtomicU64,
-    judged_ns: AtomicU64,
+    times: CallTimes,
 }
 
 /// The counters at one moment; readings of several panels add up.
@@ -32,6 +32,8 @@ pub struct PolicyReading {
     pub bad_answers: u64,
     /// Nanoseconds that the judgements took together.
     pub judged_ns: u64,
+    /// What they took.
+    pub times: CallReading,
 }
 
 impl PolicyReading {
@@ -49,6 +51,7 @@ impl std::ops::AddAssign for PolicyReading {
         self.deadlines += other.deadlines;
         self.bad_answers += other.bad_answers;
         self.judged_ns += other.judged_ns;
+        self.times += other.times;
     }
 }
 
@@ -56,7 +59,7 @@ impl PolicyFigures {
     /// Counts a judgement that was asked for, and the time that it took.
     pub(super) fn judged(&self, took: Duration) {
         self.judged.fetch_add(1, Relaxed);
-        self.judged_ns.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.times.add(took);
     }
 
     pub(super) fn fallback(&self) {
@@ -74,13 +77,15 @@ impl PolicyFigures {
 
     /// The counters now.
     pub fn read(&self) -> PolicyReading {
+        let times = self.times.read();
         PolicyReading {
             judged: self.judged.load(Relaxed),
             fallbacks: self.fallbacks.load(Relaxed),
             traps: self.traps.load(Relaxed),
             deadlines: self.deadlines.load(Relaxed),
             bad_answers: self.bad_answers.load(Relaxed),
-            judged_ns: self.judged_ns.load(Relaxed),
+            judged_ns: times.sum_ns,
+            times,
         }
     }
 }

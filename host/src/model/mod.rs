@@ -2,6 +2,7 @@
 //! any other folder.
 
 mod backoff;
+mod call;
 mod catalog;
 mod endpoint;
 mod event;
@@ -17,6 +18,7 @@ mod trace;
 mod work;
 
 pub use backoff::Backoff;
+pub use call::{CALL_TIME_BOUNDS_NS, CallReading, CallTimes};
 pub use catalog::Catalog;
 pub use endpoint::{Address, AddressError, Endpoint, EndpointId, EndpointSpec, Labels, Reported, Weight};
 pub use event::{Change, Event, Events, NodeChange, ReplicaChange};

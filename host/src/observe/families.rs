@@ -9,6 +9,20 @@ pub enum Kind {
     Gauge,
     /// Counts values by size.
     Histogram,
+    /// Adds up values of which only the number and the sum are known.
+    Summary,
+}
+
+impl Kind {
+    /// As both texts and the JSON call it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Summary => "summary",
+        }
+    }
 }
 
 /// One value.
@@ -16,6 +30,8 @@ pub enum Kind {
 pub enum Value {
     /// Of a counter.
     Count(u64),
+    /// Of a counter of what is not counted in whole numbers.
+    Total(f64),
     /// Of a gauge.
     Level(f64),
     /// Of a histogram.
@@ -27,9 +43,21 @@ pub enum Value {
         /// How many there were.
         count: u64,
     },
+    /// Of a summary.
+    Summary {
+        /// All values together.
+        sum: f64,
+        /// How many there were.
+        count: u64,
+    },
 }
 
 impl Value {
+    /// 1 for yes, 0 for no.
+    pub fn flag(is_so: bool) -> Self {
+        Self::Level(f64::from(u8::from(is_so)))
+    }
+
     /// A histogram from counts per bucket; the last bucket has no bound. So many of the counted unit make
     /// up one of the metric's.
     pub fn histogram(bounds: &[u64], counts: &[u64], sum: u64, per_unit: f64) -> Self {
@@ -55,7 +83,7 @@ pub struct Sample {
 /// A metric: all values of one name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Family {
-    /// The name without the suffix that a format adds to counters.
+    /// The name without the suffix that a format adds to counters. One that measures something ends in its unit.
     pub name: String,
     /// One line for people.
     pub help: &'static str,

@@ -11,12 +11,12 @@ mod render;
 mod served;
 mod work;
 
-pub use collect::{Sightings, Sources, collect};
+pub use collect::{Scaled, Sightings, Sources, collect};
 pub use events::{EventLog, Following, Recorded, Transitions, describe, plugin_of};
 pub use families::{Family, Kind, Sample, Value};
 pub use history::{Flow, History, Point, Sampler, SqlFlow};
 pub use logs::{LogFormat, start_logs};
 pub use recording::{AccessLogs, RecordingCounts, Traces};
-pub use render::{PROMETHEUS_TYPE, to_json, to_prometheus};
+pub use render::{TextFormat, to_json, to_text};
 pub use served::{Served, ServedEntry};
 pub use work::WorkLog;

@@ -1,69 +1,123 @@
-//! Metrics written down: the OpenMetrics text that Prometheus reads, and JSON for everyone else.
+//! Metrics written down: the two texts that Prometheus reads, and JSON for everyone else. The older text says what a counter
+//! is by the name of its samples, OpenMetrics by the name of the family and, where there is one, its unit; the samples are
+//! the same in both, so that a series stays the same whichever is asked for.
 
-use std::fmt;
+use std::fmt::Write;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::registry::Registry;
 use serde_json::{Map, Value as Json, json};
 
-use super::families::{Family, Kind, Value};
+use super::families::{Family, Kind, Sample, Value};
 
-/// The media type of the text.
-pub const PROMETHEUS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-#[derive(Debug)]
-struct Families(Vec<Family>);
-
-impl Collector for Families {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        for family in &self.0 {
-            let kind = match family.kind {
-                Kind::Counter => MetricType::Counter,
-                Kind::Gauge => MetricType::Gauge,
-                Kind::Histogram => MetricType::Histogram,
-            };
-            let mut metric = encoder.encode_descriptor(&family.name, family.help, None, kind)?;
-            for sample in &family.samples {
-                // A family without labels would be written with empty braces.
-                if sample.labels.is_empty() {
-                    encode(&mut metric, &sample.value)?;
-                } else {
-                    encode(&mut metric.encode_family(&sample.labels)?, &sample.value)?;
-                }
-            }
-        }
-        Ok(())
-    }
+/// A text that Prometheus reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextFormat {
+    /// Version 0.0.4 of its own.
+    Prometheus,
+    /// Version 1.0.0 of OpenMetrics.
+    OpenMetrics,
 }
 
-fn encode(encoder: &mut MetricEncoder<'_>, value: &Value) -> Result<(), fmt::Error> {
-    match value {
-        Value::Count(count) => encoder.encode_counter::<NoLabelSet, _, u64>(count, None),
-        Value::Level(level) => encoder.encode_gauge(level),
-        Value::Histogram { buckets, sum, count } => {
-            // The text wants counts per bucket, the unbounded one included, and adds them up itself.
-            let mut below = 0;
-            let mut each: Vec<(f64, u64)> = Vec::with_capacity(buckets.len() + 1);
-            for (bound, upto) in buckets {
-                each.push((*bound, upto - below));
-                below = *upto;
-            }
-            each.push((f64::INFINITY, count - below));
-            encoder.encode_histogram::<NoLabelSet>(*sum, *count, &each, None)
+impl TextFormat {
+    /// What whoever accepts these media types wants: OpenMetrics only where it is named.
+    pub fn accepted(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
+    }
+
+    /// The media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
 }
+
+/// The units that a name may end in.
+const UNITS: [&str; 3] = ["bytes", "ratio", "seconds"];
 
 /// The text that Prometheus reads.
-pub fn to_prometheus(families: Vec<Family>) -> String {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Families(families)));
-    let mut page = String::new();
-    // Writing to a string cannot fail, and every value has a form.
-    let _ = text::encode(&mut page, &registry);
-    page
+pub fn to_text(families: &[Family], format: TextFormat) -> String {
+    let mut page = Page { text: String::new(), format };
+    families.iter().for_each(|family| page.family(family));
+    if format == TextFormat::OpenMetrics {
+        page.text.push_str("# EOF\n");
+    }
+    page.text
+}
+
+struct Page {
+    text: String,
+    format: TextFormat,
+}
+
+// Writing to a string cannot fail.
+impl Page {
+    fn family(&mut self, family: &Family) {
+        let suffix = match (family.kind, self.format) {
+            (Kind::Counter, TextFormat::Prometheus) => "_total",
+            _ => "",
+        };
+        let (name, kind) = (&family.name, family.kind.as_str());
+        let _ = writeln!(self.text, "# HELP {name}{suffix} {}", escaped(family.help));
+        let _ = writeln!(self.text, "# TYPE {name}{suffix} {kind}");
+        let unit = UNITS.iter().find(|unit| name.strip_suffix(**unit).is_some_and(|rest| rest.ends_with('_')));
+        if let (Some(unit), TextFormat::OpenMetrics) = (unit, self.format) {
+            let _ = writeln!(self.text, "# UNIT {name} {unit}");
+        }
+        family.samples.iter().for_each(|sample| self.sample(name, sample));
+    }
+
+    fn sample(&mut self, name: &str, sample: &Sample) {
+        let labels = &sample.labels;
+        match &sample.value {
+            Value::Count(count) => self.line((name, "_total"), labels, None, &count.to_string()),
+            Value::Total(total) => self.line((name, "_total"), labels, None, &number(*total)),
+            Value::Level(level) => self.line((name, ""), labels, None, &number(*level)),
+            Value::Summary { sum, count } => self.sum(name, labels, (*sum, *count)),
+            Value::Histogram { buckets, sum, count } => {
+                for (bound, upto) in buckets {
+                    self.line((name, "_bucket"), labels, Some(*bound), &upto.to_string());
+                }
+                self.line((name, "_bucket"), labels, Some(f64::INFINITY), &count.to_string());
+                self.sum(name, labels, (*sum, *count));
+            }
+        }
+    }
+
+    fn sum(&mut self, name: &str, labels: &[(&'static str, String)], (sum, count): (f64, u64)) {
+        self.line((name, "_sum"), labels, None, &number(sum));
+        self.line((name, "_count"), labels, None, &count.to_string());
+    }
+
+    fn line(&mut self, name: (&str, &str), labels: &[(&'static str, String)], bound: Option<f64>, value: &str) {
+        self.text.push_str(name.0);
+        self.text.push_str(name.1);
+        let mut before = '{';
+        for (label, value) in labels {
+            let _ = write!(self.text, "{before}{label}=\"{}\"", escaped(value));
+            before = ',';
+        }
+        if let Some(bound) = bound {
+            let _ = write!(self.text, "{before}le=\"{}\"", number(bound));
+            before = ',';
+        }
+        if before == ',' {
+            self.text.push('}');
+        }
+        let _ = writeln!(self.text, " {value}");
+    }
+}
+
+fn number(number: f64) -> String {
+    match number {
+        f64::INFINITY => "+Inf".to_owned(),
+        f64::NEG_INFINITY => "-Inf".to_owned(),
+        number => format!("{number:?}"),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// The same as one JSON object: by name, each with its kind, help and samples.
@@ -72,26 +126,24 @@ pub fn to_json(families: &[Family]) -> Json {
         let samples = family.samples.iter().map(|sample| {
             let labels: Map<_, _> =
                 sample.labels.iter().map(|(name, value)| ((*name).to_owned(), Json::from(value.clone()))).collect();
-            let value = match &sample.value {
-                Value::Count(count) => json!(count),
-                Value::Level(level) => json!(level),
-                Value::Histogram { buckets, sum, count } => {
-                    let buckets: Vec<_> =
-                        buckets.iter().map(|(le, count)| json!({ "le": le, "count": count })).collect();
-                    json!({ "buckets": buckets, "sum": sum, "count": count })
-                }
-            };
-            json!({ "labels": labels, "value": value })
+            json!({ "labels": labels, "value": value(&sample.value) })
         });
         let samples: Vec<_> = samples.collect();
-        let kind = match family.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
-        (family.name.clone(), json!({ "type": kind, "help": family.help, "samples": samples }))
+        (family.name.clone(), json!({ "type": family.kind.as_str(), "help": family.help, "samples": samples }))
     };
     Json::Object(families.iter().map(family).collect())
+}
+
+fn value(value: &Value) -> Json {
+    match value {
+        Value::Count(count) => json!(count),
+        Value::Level(value) | Value::Total(value) => json!(value),
+        Value::Summary { sum, count } => json!({ "sum": sum, "count": count }),
+        Value::Histogram { buckets, sum, count } => {
+            let buckets: Vec<_> = buckets.iter().map(|(le, count)| json!({ "le": le, "count": count })).collect();
+            json!({ "buckets": buckets, "sum": sum, "count": count })
+        }
+    }
 }
 
 #[cfg(test)]
@@ -100,28 +152,46 @@ mod tests {
 
     fn families() -> Vec<Family> {
         let mut requests = Family::new(Kind::Counter, "leverframe_requests", "Requests.");
-        requests.push(&[("cluster", &"we\"b")], Value::Count(3));
+        requests.push(&[("cluster", &"we\"b\n")], Value::Count(3));
         let mut times = Family::new(Kind::Histogram, "leverframe_time_seconds", "Time.");
         times.push(&[], Value::histogram(&[1, 10], &[3, 2, 1], 42, 1.0));
-        vec![requests, times]
+        let mut own = Family::new(Kind::Summary, "leverframe_own", "Own.");
+        own.push(&[("name", &"a"), ("plugin", &"b")], Value::Summary { sum: f64::INFINITY, count: 2 });
+        vec![requests, times, own]
+    }
+
+    fn has(text: &str, lines: &[&str]) {
+        for line in lines {
+            assert!(text.lines().any(|found| found == *line), "no line {line:?} in\n{text}");
+        }
+    }
+
+    const SAMPLES: [&str; 8] = [
+        r#"leverframe_requests_total{cluster="we\"b\n"} 3"#,
+        r#"leverframe_time_seconds_bucket{le="1.0"} 3"#,
+        r#"leverframe_time_seconds_bucket{le="10.0"} 5"#,
+        r#"leverframe_time_seconds_bucket{le="+Inf"} 6"#,
+        "leverframe_time_seconds_sum 42.0",
+        "leverframe_time_seconds_count 6",
+        r#"leverframe_own_sum{name="a",plugin="b"} +Inf"#,
+        r#"leverframe_own_count{name="a",plugin="b"} 2"#,
+    ];
+
+    #[test]
+    fn prometheus_reads_a_counter_by_the_name_of_its_samples() {
+        let text = to_text(&families(), TextFormat::accepted("*/*"));
+        has(&text, &["# HELP leverframe_requests_total Requests.", "# TYPE leverframe_requests_total counter"]);
+        has(&text, &SAMPLES);
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"));
     }
 
     #[test]
-    fn the_text_is_what_prometheus_reads() {
-        let text = to_prometheus(families());
-        for line in [
-            "# HELP leverframe_requests Requests.",
-            "# TYPE leverframe_requests counter",
-            r#"leverframe_requests_total{cluster="we\"b"} 3"#,
-            r#"leverframe_time_seconds_bucket{le="1.0"} 3"#,
-            r#"leverframe_time_seconds_bucket{le="10.0"} 5"#,
-            r#"leverframe_time_seconds_bucket{le="+Inf"} 6"#,
-            "leverframe_time_seconds_sum 42.0",
-            "leverframe_time_seconds_count 6",
-            "# EOF",
-        ] {
-            assert!(text.lines().any(|found| found == line), "no line {line:?} in\n{text}");
-        }
+    fn openmetrics_reads_a_counter_by_the_name_of_its_family_and_knows_units() {
+        let text = to_text(&families(), TextFormat::accepted("application/openmetrics-text;version=1.0.0;q=0.5,*/*"));
+        has(&text, &["# HELP leverframe_requests Requests.", "# TYPE leverframe_requests counter"]);
+        has(&text, &["# TYPE leverframe_own summary", "# UNIT leverframe_time_seconds seconds"]);
+        has(&text, &SAMPLES);
+        assert!(text.ends_with("\n# EOF\n") && text.matches("# UNIT").count() == 1);
     }
 
     #[test]
@@ -129,5 +199,6 @@ mod tests {
         let json = to_json(&families());
         assert_eq!(json["leverframe_requests"]["samples"][0]["value"], 3);
         assert_eq!(json["leverframe_time_seconds"]["samples"][0]["value"]["buckets"][1]["count"], 5);
+        assert_eq!(json["leverframe_own"]["samples"][0]["value"]["count"], 2);
     }
 }

@@ -15,6 +15,7 @@ use super::error::LoadError;
 use super::host::Context;
 use super::imports::{self, World};
 use super::wasi;
+use super::work::Work;
 use crate::config::PluginLimits;
 
 /// How WebAssembly begins.
@@ -52,6 +53,7 @@ pub struct Artifact {
     size: usize,
     imports: Arc<[String]>,
     linked: Linked,
+    work: Arc<Work>,
 }
 
 /// A component of either world, with everything that it imports.
@@ -70,7 +72,13 @@ impl Artifact {
         let (world, imports) = check_world(engine, &component)?;
         let linked = link(engine, &component, world, &imports);
         let linked = linked.map_err(|error| LoadError::Shape(causes(&error)))?;
-        Ok(Self { hash: ContentHash::of(bytes), size: bytes.len(), imports: imports.into(), linked })
+        Ok(Self {
+            hash: ContentHash::of(bytes),
+            size: bytes.len(),
+            imports: imports.into(),
+            linked,
+            work: Arc::default(),
+        })
     }
 
     /// Identifies the bytes.
@@ -102,6 +110,11 @@ impl Artifact {
     /// The interfaces that it imports.
     pub fn imports(&self) -> &[String] {
         &self.imports
+    }
+
+    /// What its instances take.
+    pub fn work(&self) -> &Arc<Work> {
+        &self.work
     }
 
     pub(super) fn strategy(&self) -> Result<&RoutingStrategyPre<Context>, LoadError> {

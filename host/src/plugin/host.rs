@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
-
 use super::bindings::policy::leverframe::plugin::{health_types, peers};
 use super::bindings::strategy::leverframe::plugin::{cluster, request, runtime, state, types};
 use super::figures::CustomMetrics;
 use super::lines::LogLines;
 use super::shared_state::{SharedState, StateError};
+use super::work::{Meter, Work};
 use crate::config::PluginLimits;
 use crate::model::{ClusterName, EndpointId, Peers, PluginName, RequestHead, StatementClass, one_line};
 use crate::routing::Candidates;
@@ -39,7 +38,7 @@ pub struct Shared {
 
 /// The host's side of one instance.
 pub(super) struct Context {
-    pub(super) limits: StoreLimits,
+    pub(super) meter: Meter,
     pub(super) request: Option<Arc<RequestHead>>,
     pub(super) attempt: u32,
     pub(super) candidates: Arc<Candidates>,
@@ -62,15 +61,11 @@ impl Context {
     pub(super) fn new(
         (shared, cluster): (Arc<Shared>, Option<&ClusterName>),
         limits: &PluginLimits,
+        work: &Arc<Work>,
         started: Instant,
     ) -> Self {
-        let store_limits = StoreLimitsBuilder::new()
-            .memory_size(limits.memory_bytes)
-            .table_elements(limits.table_elements)
-            .trap_on_grow_failure(false)
-            .build();
         Self {
-            limits: store_limits,
+            meter: Meter::new(limits, Arc::clone(work)),
             request: None,
             attempt: 0,
             candidates: Arc::default(),

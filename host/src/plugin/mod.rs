@@ -28,6 +28,7 @@ mod shared_state;
 mod supervisor;
 mod version;
 mod wasi;
+mod work;
 mod workshop;
 
 pub use artifact::{Artifact, ContentHash};
@@ -49,3 +50,4 @@ pub use seating::Judging;
 pub use shared_state::SharedState;
 pub use supervisor::{Supervisor, Swap};
 pub use version::{Origin, Version, VersionFigures};
+pub use work::{Call, Work, WorkReading};

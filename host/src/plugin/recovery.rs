@@ -134,7 +134,10 @@ impl Supervisor {
             return None;
         }
         match self.refill(&mut state, &current, lost).await {
-            Ok(()) => None,
+            Ok(()) => {
+                current.figures.restarted();
+                None
+            }
             Err(error) => {
                 current.failed(error.to_string());
                 let plugin = current.plugin.as_str();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub struct VersionFigures {
     seats: Mutex<BTreeMap<(usize, ClusterName), Arc<SeatFigures>>>,
     /// Of a policy: by cluster and position.
     policies: Mutex<BTreeMap<(ClusterName, usize), Arc<PolicyFigures>>>,
+    restarts: AtomicU64,
 }
 
 impl VersionFigures {
@@ -58,18 +60,45 @@ impl VersionFigures {
 
     /// All seats of a strategy together; nothing for a policy.
     pub fn read(&self) -> SeatReading {
-        let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sum = SeatReading::default();
-        seats.values().for_each(|seat| sum += seat.read());
+        self.seats_by_cluster().into_values().for_each(|cluster| sum += cluster);
         sum
+    }
+
+    /// All seats of a strategy by cluster.
+    pub fn seats_by_cluster(&self) -> BTreeMap<ClusterName, SeatReading> {
+        let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sums: BTreeMap<_, SeatReading> = BTreeMap::new();
+        for ((_, cluster), seat) in &*seats {
+            *sums.entry(cluster.clone()).or_default() += seat.read();
+        }
+        sums
     }
 
     /// All positions of a policy together; nothing for a strategy.
     pub fn read_policies(&self) -> PolicyReading {
-        let policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sum = PolicyReading::default();
-        policies.values().for_each(|position| sum += position.read());
+        self.policies_by_cluster().into_values().for_each(|cluster| sum += cluster);
         sum
+    }
+
+    /// All positions of a policy by cluster.
+    pub fn policies_by_cluster(&self) -> BTreeMap<ClusterName, PolicyReading> {
+        let policies = self.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sums: BTreeMap<_, PolicyReading> = BTreeMap::new();
+        for ((cluster, _), position) in &*policies {
+            *sums.entry(cluster.clone()).or_default() += position.read();
+        }
+        sums
+    }
+
+    /// How often an instance that failed was replaced by a new one.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Relaxed)
+    }
+
+    pub(super) fn restarted(&self) {
+        self.restarts.fetch_add(1, Relaxed);
     }
 }
 

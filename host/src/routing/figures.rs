@@ -4,11 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+/// Upper bounds of the pick-time histogram in nanoseconds: those of all calls.
+pub use crate::model::CALL_TIME_BOUNDS_NS as PICK_TIME_BOUNDS_NS;
 use crate::model::Fault;
-
-/// Upper bounds of the pick-time histogram in nanoseconds; a last bucket takes the rest.
-pub const PICK_TIME_BOUNDS_NS: [u64; 12] =
-    [100, 200, 400, 700, 1_000, 2_000, 5_000, 10_000, 50_000, 200_000, 1_000_000, 5_000_000];
 
 const BUCKETS: usize = PICK_TIME_BOUNDS_NS.len() + 1;
 

@@ -65,6 +65,8 @@ pub struct NodeReading {
     pub rows: u64,
     /// Microseconds that they took together.
     pub time_us: u64,
+    /// By the time that they took, in `TIME_BOUNDS_US`.
+    pub times: [u64; TIME_BOUNDS_US.len() + 1],
 }
 
 /// The figures of one moment.
@@ -115,7 +117,11 @@ impl Reading {
             counts.statements += 1;
             counts.failures += u64::from(matches!(node.status, NodeStatus::Failed(_)));
             counts.rows += node.rows;
-            counts.time_us += micros(node.elapsed);
+            let us = micros(node.elapsed);
+            counts.time_us += us;
+            if let Some(bucket) = counts.times.get_mut(TIME_BOUNDS_US.partition_point(|bound| *bound < us)) {
+                *bucket += 1;
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ const CLUSTER: &str = "web";
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     workers: usize,
+    top: String,
     origins: usize,
     strategy: String,
     endpoints: Option<Vec<SocketAddr>>,
@@ -38,6 +39,7 @@ impl Setup {
     pub(crate) fn new() -> Self {
         Self {
             workers: 1,
+            top: String::new(),
             origins: 3,
             strategy: "\"round-robin\"".to_owned(),
             endpoints: None,
@@ -53,6 +55,12 @@ impl Setup {
 
     pub(crate) fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Lines above all tables: `state = "state"`.
+    pub(crate) fn top(mut self, lines: &str) -> Self {
+        self.top = lines.to_owned();
         self
     }
 
@@ -173,11 +181,11 @@ impl Setup {
         for (nth, address) in self.endpoints.as_deref().unwrap_or(origins).iter().enumerate() {
             let _ = write!(endpoints, "\n    {{ name = \"node-{}\", address = \"{address}\" }},", nth + 1);
         }
-        let Self { workers, strategy, cluster_lines, listener_lines, more, at: (address, admin), .. } = self;
+        let Self { workers, top, strategy, cluster_lines, listener_lines, more, at: (address, admin), .. } = self;
         format!(
             r#"workers = {workers}
 shutdown_timeout = "2s"
-
+{top}
 [admin]
 address = "{admin}"
 

@@ -25,7 +25,7 @@ pub(super) fn sources(sightings: &Sightings) -> Vec<Family> {
     for (cluster, sources) in sightings {
         for (kind, sighting) in sources {
             let labels: Labels<'_> = &[("cluster", cluster), ("source", &kind.as_str())];
-            up.push(labels, Value::Level(f64::from(u8::from(sighting.seen.is_some() && sighting.lost.is_none()))));
+            up.push(labels, Value::flag(sighting.seen.is_some() && sighting.lost.is_none()));
             if let Some(seen) = &sighting.seen {
                 endpoints.push(labels, Value::Level(seen.endpoints.len() as f64));
                 skipped.push(labels, Value::Level(seen.skipped.len() as f64));

@@ -34,6 +34,13 @@ pub(super) fn load(served: &Served) -> Vec<Family> {
 /// How each stands, and how many of a cluster may be chosen.
 pub(super) fn health(served: &Served) -> Vec<Family> {
     let mut state = Family::new(Kind::Gauge, "leverframe_endpoint_state", "1 for the state that an endpoint is in.");
+    let mut circuit =
+        Family::new(Kind::Gauge, "leverframe_circuit_state", "1 for the state that an endpoint's circuit is in.");
+    let mut weight = Family::new(
+        Kind::Gauge,
+        "leverframe_endpoint_weight",
+        "The weight that an endpoint has been given, by its source or an operator.",
+    );
     let mut score = Family::new(
         Kind::Gauge,
         "leverframe_endpoint_health_score",
@@ -48,12 +55,16 @@ pub(super) fn health(served: &Served) -> Vec<Family> {
             let (name, standing) = (&member.endpoint().spec.name, member.standing());
             let labels: Labels<'_> = &[("cluster", cluster), ("endpoint", name), ("state", &standing.state())];
             state.push(labels, Value::Level(1.0));
+            let labels: Labels<'_> = &[("cluster", cluster), ("endpoint", name), ("state", &standing.circuit.as_str())];
+            circuit.push(labels, Value::Level(1.0));
+            let given = member.given_weight().get();
+            weight.push(&[("cluster", cluster), ("endpoint", name)], Value::Level(given.into()));
             score.push(&[("cluster", cluster), ("endpoint", name)], Value::Level(standing.verdict.score.into()));
         }
         ready.push(&[("cluster", cluster)], Value::Level(roster.ready().len() as f64));
-        panic.push(&[("cluster", cluster)], Value::Level(f64::from(u8::from(roster.panics()))));
+        panic.push(&[("cluster", cluster)], Value::flag(roster.panics()));
     }
-    vec![state, score, ready, panic]
+    vec![state, circuit, weight, score, ready, panic]
 }
 
 /// How often each was taken out, and how often its circuit changed.

@@ -2,6 +2,7 @@
 
 use super::super::families::{Family, Kind, Value};
 use super::super::served::Served;
+use super::Labels;
 use crate::sql::replica::{NodeStatus, Stage, Status};
 
 /// What a family tells of a log, or of a node of it.
@@ -11,9 +12,12 @@ pub(super) fn logs(served: &Served) -> Vec<Family> {
     let mut of_logs = of_logs();
     let mut of_nodes = of_nodes();
     let mut open = Family::new(Kind::Gauge, "leverframe_sql_log_open", "Whether the log of writes is open here.");
+    let mut stages = Family::new(Kind::Gauge, "leverframe_sql_log_stage", "1 for the stage that the log is in.");
+    let mut states = Family::new(Kind::Gauge, "leverframe_sql_log_node_state", "1 for the state that a node is in.");
     for (name, entry) in &served.sql {
         let Some(seat) = entry.entry.seat() else { continue };
         let stage = seat.stage();
+        stages.push(&[("entry", name), ("stage", &stage.as_str())], Value::Level(1.0));
         let Stage::Open(sequencer) = &stage else {
             open.push(&[("entry", name)], Value::Level(0.0));
             continue;
@@ -24,12 +28,14 @@ pub(super) fn logs(served: &Served) -> Vec<Family> {
             family.push(&[("entry", name)], read(&status));
         }
         for node in &status.nodes {
+            let labels: Labels<'_> = &[("entry", name), ("node", &node.name), ("state", &node.state.name())];
+            states.push(labels, Value::Level(1.0));
             for (family, read) in &mut of_nodes {
                 family.push(&[("entry", name), ("node", &node.name)], read(node));
             }
         }
     }
-    let mut all = vec![open];
+    let mut all = vec![open, stages, states];
     all.extend(of_logs.into_iter().map(|(family, _)| family));
     all.extend(of_nodes.into_iter().map(|(family, _)| family));
     all
@@ -62,7 +68,7 @@ fn of_nodes() -> [(Family, Of<NodeStatus>); 3] {
         }),
         (gauge("leverframe_sql_log_node_lag", "Entries that a node lacks."), |node| Value::Level(node.lag as f64)),
         (gauge("leverframe_sql_log_node_readable", "Whether a node may be read from."), |node| {
-            Value::Level(f64::from(u8::from(node.is_readable)))
+            Value::flag(node.is_readable)
         }),
     ]
 }

@@ -1,20 +1,24 @@
 //! Gathers the metrics: reads what the other folders have counted and gives each figure its name. Names follow the
 //! conventions of Prometheus: `leverframe_`, base units, and labels whose values are bounded by the configuration.
 
+mod config;
 mod discovery;
 mod endpoints;
 mod logs;
 mod plugins;
+mod process;
 mod recording;
 mod sql;
 mod traffic;
 
 use std::sync::Arc;
 
+pub use self::config::Scaled;
 pub use self::discovery::Sightings;
 use super::events::EventLog;
 use super::families::{Family, Kind, Value};
 use super::served::Served;
+use crate::config::ReloadStatus;
 use crate::plugin::{Registry, Shared};
 use crate::proxy::Snapshot;
 
@@ -38,6 +42,10 @@ pub struct Sources<'a> {
     pub events: &'a EventLog,
     /// What the sources of endpoints see.
     pub sightings: &'a Sightings,
+    /// What became of the configuration file.
+    pub reload: &'a ReloadStatus,
+    /// The clusters whose nodes are kept up.
+    pub scaled: &'a [Scaled],
 }
 
 /// All metrics of this moment.
@@ -51,10 +59,15 @@ pub fn collect(sources: &Sources<'_>) -> Vec<Family> {
     families.extend(endpoints::checks(sources.served));
     families.extend(plugins::strategies(sources.plugins));
     families.extend(plugins::policies(sources.plugins));
+    families.extend(plugins::work(sources.plugins));
+    families.push(plugins::refused(sources.plugins));
     families.extend(plugins::custom(sources.shared));
     families.extend(discovery::sources(sources.sightings));
     families.extend(sql::entries(sources.served));
     families.extend(recording::recording(&sources.served.recorded));
+    families.extend(config::reload(sources.reload));
+    families.extend(config::scaled(sources.scaled));
+    families.extend(process::process());
     families.push(build());
     families
 }

@@ -1,106 +1,180 @@
-//! What the plugins' work came to, and what they count themselves.
+//! What the plugins' work came to, what their instances take, and what they count themselves.
 
 use std::sync::Arc;
 
 use super::super::families::{Family, Kind, Value};
 use super::{Labels, NANOSECONDS};
 use crate::health::PolicyReading;
-use crate::plugin::{CustomMetric, Registry, Shared, Version, World};
-use crate::routing::{PICK_TIME_BOUNDS_NS, SeatReading};
+use crate::model::{CALL_TIME_BOUNDS_NS, CallReading};
+use crate::plugin::{Call, CustomMetric, Registry, Shared, Version, World};
+use crate::routing::SeatReading;
 
-/// What the strategies' work came to.
+/// A version and what one family tells of it.
+type Of<T> = fn(&T) -> u64;
+
+/// What the strategies' work came to, by the cluster in which they choose.
 pub(super) fn strategies(registry: &Registry) -> Vec<Family> {
-    let versions = versions(registry, World::RoutingStrategy);
-    let counter = |name: &str, help: &'static str, read: fn(&SeatReading) -> u64| {
-        let mut family = Family::new(Kind::Counter, name, help);
-        for version in &versions {
-            let labels: Labels<'_> = &[("plugin", &version.plugin), ("revision", &version.revision)];
-            family.push(labels, Value::Count(read(&version.figures.read())));
-        }
-        family
-    };
+    let versions = versions(registry, Some(World::RoutingStrategy));
     let mut times = Family::new(
         Kind::Histogram,
         "leverframe_plugin_pick_time_seconds",
         "Time of one pick, sampled; the call into the plugin and back.",
     );
-    for version in &versions {
-        let reading = version.figures.read();
-        let value = Value::histogram(&PICK_TIME_BOUNDS_NS, &reading.timed_picks, reading.timed_ns, NANOSECONDS);
-        times.push(&[("plugin", &version.plugin), ("revision", &version.revision)], value);
-    }
-    vec![
-        times,
-        counter("leverframe_plugin_picks", "Decisions asked of a plugin.", |reading| reading.picks),
-        counter("leverframe_plugin_fallbacks", "Decisions that the host took in a plugin's place.", |reading| {
+    let counters: [(&str, &'static str, Of<SeatReading>); 6] = [
+        ("leverframe_plugin_picks", "Decisions asked of a plugin.", |reading| reading.picks),
+        ("leverframe_plugin_fallbacks", "Decisions that the host took in a plugin's place.", |reading| {
             reading.fallbacks
         }),
-        counter("leverframe_plugin_rejections", "Requests that a plugin turned away.", |reading| reading.rejections),
-        counter("leverframe_plugin_traps", "Calls that trapped.", |reading| reading.traps),
-        counter("leverframe_plugin_deadlines", "Calls that ran out of time.", |reading| reading.deadlines),
-        counter("leverframe_plugin_bad_answers", "Answers that could not be used.", |reading| reading.bad_answers),
-    ]
+        ("leverframe_plugin_rejections", "Requests that a plugin turned away.", |reading| reading.rejections),
+        ("leverframe_plugin_traps", "Calls that trapped.", |reading| reading.traps),
+        ("leverframe_plugin_deadlines", "Calls that ran out of time.", |reading| reading.deadlines),
+        ("leverframe_plugin_bad_answers", "Answers that could not be used.", |reading| reading.bad_answers),
+    ];
+    let mut counters = counters.map(|(name, help, read)| (Family::new(Kind::Counter, name, help), read));
+    for version in &versions {
+        for (cluster, reading) in version.figures.seats_by_cluster() {
+            let labels: Labels<'_> =
+                &[("plugin", &version.plugin), ("revision", &version.revision), ("cluster", &cluster)];
+            times.push(labels, histogram(&picked(&reading)));
+            for (family, read) in &mut counters {
+                family.push(labels, Value::Count(read(&reading)));
+            }
+        }
+    }
+    [times].into_iter().chain(counters.map(|(family, _)| family)).collect()
 }
 
-/// What the policies' work came to.
+/// What the policies' work came to, by the cluster in which they judge.
 pub(super) fn policies(registry: &Registry) -> Vec<Family> {
-    let versions = versions(registry, World::HealthPolicy);
+    let versions = versions(registry, Some(World::HealthPolicy));
     let mut times =
         Family::new(Kind::Histogram, "leverframe_policy_time_seconds", "Time of one judgement; the call and back.");
+    let counters: [(&str, &'static str, Of<PolicyReading>); 5] = [
+        ("leverframe_policy_judgements", "Judgements asked of a policy.", |reading| reading.judged),
+        ("leverframe_policy_fallbacks", "Judgements that were made without it.", |reading| reading.fallbacks),
+        ("leverframe_policy_traps", "Calls that trapped.", |reading| reading.traps),
+        ("leverframe_policy_deadlines", "Calls that ran out of time.", |reading| reading.deadlines),
+        ("leverframe_policy_bad_answers", "Answers that could not be used.", |reading| reading.bad_answers),
+    ];
+    let mut counters = counters.map(|(name, help, read)| (Family::new(Kind::Counter, name, help), read));
     for version in &versions {
-        let reading = version.figures.read_policies();
-        let sum = reading.judged_ns as f64 / NANOSECONDS;
-        let value = Value::Histogram { buckets: Vec::new(), sum, count: reading.judged };
-        times.push(&[("plugin", &version.plugin), ("revision", &version.revision)], value);
-    }
-    let counter = |name: &str, help: &'static str, read: fn(&PolicyReading) -> u64| {
-        let mut family = Family::new(Kind::Counter, name, help);
-        for version in &versions {
-            let labels: Labels<'_> = &[("plugin", &version.plugin), ("revision", &version.revision)];
-            family.push(labels, Value::Count(read(&version.figures.read_policies())));
+        for (cluster, reading) in version.figures.policies_by_cluster() {
+            let labels: Labels<'_> =
+                &[("plugin", &version.plugin), ("revision", &version.revision), ("cluster", &cluster)];
+            times.push(labels, histogram(&reading.times));
+            for (family, read) in &mut counters {
+                family.push(labels, Value::Count(read(&reading)));
+            }
         }
-        family
-    };
-    vec![
-        counter("leverframe_policy_judgements", "Judgements asked of a policy.", |reading| reading.judged),
-        counter("leverframe_policy_fallbacks", "Judgements that were made without it.", |reading| reading.fallbacks),
-        counter("leverframe_policy_traps", "Calls that trapped.", |reading| reading.traps),
-        counter("leverframe_policy_deadlines", "Calls that ran out of time.", |reading| reading.deadlines),
-        counter("leverframe_policy_bad_answers", "Answers that could not be used.", |reading| reading.bad_answers),
-        times,
-    ]
+    }
+    counters.map(|(family, _)| family).into_iter().chain([times]).collect()
 }
 
-/// The versions that serve, and those before them, of one world.
-fn versions(registry: &Registry, world: World) -> Vec<Arc<Version>> {
+/// What the instances of each version take, and how long each kind of call does.
+pub(super) fn work(registry: &Registry) -> Vec<Family> {
+    let gauge = |name, help| Family::new(Kind::Gauge, name, help);
+    let mut of_versions = [
+        gauge("leverframe_plugin_instances", "Instances of a plugin."),
+        gauge("leverframe_plugin_memory_bytes", "Linear memory that a plugin's instances hold."),
+        gauge("leverframe_plugin_memory_peak_bytes", "The most that a plugin's instances have held at a time."),
+        gauge("leverframe_plugin_compile_time_seconds", "Time that checking and compiling a plugin took."),
+        Family::new(Kind::Counter, "leverframe_plugin_restarts", "Instances that replaced one that failed."),
+    ];
+    let mut info = gauge("leverframe_plugin_info", "A version of a plugin that serves, or served before it.");
+    let mut calls = Family::new(Kind::Counter, "leverframe_plugin_calls", "Calls into a plugin, by kind.");
+    let mut times = Family::new(
+        Kind::Histogram,
+        "leverframe_plugin_call_time_seconds",
+        "Time of one call into a plugin, by kind; picks and outcomes are sampled.",
+    );
+    for version in versions(registry, None) {
+        let work = version.artifact.work().read();
+        let labels: Labels<'_> = &[("plugin", &version.plugin), ("revision", &version.revision)];
+        let values = [
+            Value::Level(work.instances as f64),
+            Value::Level(work.memory as f64),
+            Value::Level(work.peak as f64),
+            Value::Level(version.compile_time.as_secs_f64()),
+            Value::Count(version.figures.restarts()),
+        ];
+        of_versions.iter_mut().zip(values).for_each(|(family, value)| family.push(labels, value));
+        let world = version.artifact.world().name();
+        let about: Labels<'_> = &[
+            ("plugin", &version.plugin),
+            ("revision", &version.revision),
+            ("version", &version.about.version),
+            ("world", &world),
+        ];
+        info.push(about, Value::Level(1.0));
+        for (call, made, times_of) in by_call(&version, work.calls) {
+            let labels: Labels<'_> = &[("plugin", &version.plugin), ("revision", &version.revision), ("call", &call)];
+            calls.push(labels, Value::Count(made));
+            times.push(labels, histogram(&times_of));
+        }
+    }
+    of_versions.into_iter().chain([info, calls, times]).collect()
+}
+
+/// The kinds of calls that a version was ever called by.
+fn by_call(version: &Version, calls: Vec<(Call, u64, CallReading)>) -> Vec<(&'static str, u64, CallReading)> {
+    let picks = version.figures.read();
+    let all = calls.into_iter().map(|(call, made, times)| (call.as_str(), made, times));
+    all.chain([("pick", picks.picks, picked(&picks))]).filter(|(_, made, _)| *made > 0).collect()
+}
+
+fn picked(reading: &SeatReading) -> CallReading {
+    CallReading { buckets: reading.timed_picks, sum_ns: reading.timed_ns }
+}
+
+fn histogram(times: &CallReading) -> Value {
+    Value::histogram(&CALL_TIME_BOUNDS_NS, &times.buckets, times.sum_ns, NANOSECONDS)
+}
+
+/// Files that were not taken, or were taken back.
+pub(super) fn refused(registry: &Registry) -> Family {
+    let mut refused = Family::new(
+        Kind::Gauge,
+        "leverframe_plugin_refused",
+        "1 while the last file of a plugin is not what serves, since it was refused or taken back.",
+    );
+    for (plugin, entry) in registry.read().iter() {
+        if entry.current.is_some() || entry.refused.is_some() {
+            refused.push(&[("plugin", plugin)], Value::flag(entry.refused.is_some()));
+        }
+    }
+    refused
+}
+
+/// The versions that serve, and those before them; of one world, if one is given.
+fn versions(registry: &Registry, world: Option<World>) -> Vec<Arc<Version>> {
     let plugins = registry.read();
     let all = plugins.values().flat_map(|entry| [entry.current.as_ref(), entry.previous.as_ref()]).flatten();
-    all.filter(|version| version.artifact.world() == world).cloned().collect()
+    all.filter(|version| world.is_none_or(|world| version.artifact.world() == world)).cloned().collect()
 }
 
-/// The metrics that guests keep: one family for each name and kind, told apart by the plugin's name in the metric's.
+/// The metrics that guests keep. Their names are a label: whatever a guest calls its figures, and whoever else calls some
+/// alike, the page stays one that can be read.
 pub(super) fn custom(shared: &[Arc<Shared>]) -> Vec<Family> {
     let mut state =
         Family::new(Kind::Gauge, "leverframe_plugin_state_bytes", "Shared state that a plugin's guests keep.");
-    let mut families = Vec::new();
+    let mut counts = Family::new(Kind::Counter, "leverframe_plugin_custom", "What a plugin itself counts, by name.");
+    let mut levels =
+        Family::new(Kind::Gauge, "leverframe_plugin_custom_level", "What a plugin itself has measured last, by name.");
+    let mut values = Family::new(
+        Kind::Summary,
+        "leverframe_plugin_custom_values",
+        "How many values a plugin itself has measured, and their sum, by name.",
+    );
     for shared in shared {
-        let plugin = shared.plugin.as_str();
-        state.push(&[("plugin", &plugin)], Value::Level(shared.state.used() as f64));
-        let prefix: String = plugin.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        state.push(&[("plugin", &shared.plugin)], Value::Level(shared.state.used() as f64));
         for (name, metric) in shared.metrics.read() {
-            let (kind, value) = match metric {
-                CustomMetric::Counter(count) => (Kind::Counter, Value::Count(count)),
-                CustomMetric::Gauge(level) => (Kind::Gauge, Value::Level(level)),
-                CustomMetric::Histogram { count, sum } => {
-                    (Kind::Histogram, Value::Histogram { buckets: Vec::new(), sum, count })
-                }
+            let (family, value) = match metric {
+                CustomMetric::Counter(count) => (&mut counts, Value::Count(count)),
+                CustomMetric::Gauge(level) => (&mut levels, Value::Level(level)),
+                CustomMetric::Histogram { count, sum } => (&mut values, Value::Summary { sum, count }),
             };
-            let name = format!("leverframe_plugin_{prefix}_{name}");
-            let mut family = Family::new(kind, &name, "Kept by the plugin itself.");
-            family.push(&[], value);
-            families.push(family);
+            family.push(&[("plugin", &shared.plugin), ("name", &name)], value);
         }
     }
-    families.push(state);
-    families
+    vec![state, counts, levels, values]
 }

@@ -61,10 +61,7 @@ impl Families {
                 }),
                 (
                     Family::new(Kind::Histogram, "leverframe_sql_node_time_seconds", "Time of a node's statements."),
-                    |node| {
-                        let sum = node.time_us as f64 / MICROSECONDS;
-                        Value::Histogram { buckets: Vec::new(), sum, count: node.statements }
-                    },
+                    |node| Value::histogram(&TIME_BOUNDS_US, &node.times, node.time_us, MICROSECONDS),
                 ),
             ],
         }

@@ -10,7 +10,7 @@ mod policy;
 mod strategy;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
 use wasmtime::{Store, StoreContextMut, Trap, UpdateDeadline};
@@ -20,6 +20,7 @@ use super::bindings::strategy::leverframe::plugin::types;
 use super::engine::{PluginEngine, TICK};
 use super::error::LoadError;
 use super::host::{Context, Shared};
+use super::work::{Call, Work};
 use crate::config::PluginLimits;
 use crate::model::{ClusterName, Fault, ImportError, one_line};
 
@@ -31,6 +32,8 @@ pub use strategy::StrategyInstance;
 const PICK_BYTES: usize = 128 << 10;
 /// The same for every other call, whose largest answer is a state.
 const CALL_BYTES: usize = 1 << 20;
+/// One outcome in so many is timed, and counted with those before it: as with picks, the clock is not free.
+const TIME_ONE_IN: u64 = 16;
 /// The longest reason taken from a guest.
 const MAX_REASON: usize = 500;
 
@@ -69,6 +72,9 @@ struct Guest<G> {
     store: Store<Context>,
     guest: G,
     limits: PluginLimits,
+    work: Arc<Work>,
+    /// Outcomes that it was told and that are not counted yet.
+    outcomes: u64,
 }
 
 impl<G> Guest<G> {
@@ -77,13 +83,15 @@ impl<G> Guest<G> {
         setup: InstanceSetup<'_>,
         instantiate: impl FnOnce(&mut Store<Context>) -> wasmtime::Result<G>,
     ) -> Result<Self, LoadError> {
-        let context = Context::new((Arc::clone(setup.shared), setup.cluster), setup.limits, setup.engine.started());
+        let work = setup.artifact.work();
+        let shared = (Arc::clone(setup.shared), setup.cluster);
+        let context = Context::new(shared, setup.limits, work, setup.engine.started());
         let mut store = Store::new(setup.engine.inner(), context);
-        store.limiter(|context| &mut context.limits);
+        store.limiter(|context| &mut context.meter);
         store.epoch_deadline_callback(overtime);
         store.set_epoch_deadline(ticks(setup.limits.call_deadline));
         match instantiate(&mut store) {
-            Ok(guest) => Ok(Self { store, guest, limits: *setup.limits }),
+            Ok(guest) => Ok(Self { store, guest, limits: *setup.limits, work: Arc::clone(work), outcomes: 0 }),
             Err(error) => {
                 let fault = fault(&mut store, error, setup.limits.call_deadline);
                 Err(LoadError::Faulty { call: "instantiation", fault })
@@ -99,12 +107,33 @@ impl<G> Guest<G> {
         self.call_within(self.limits.pick_deadline, PICK_BYTES, call)
     }
 
-    /// Calls the guest while no request waits.
-    fn call<T>(
+    /// Tells the guest an outcome, while the next request may wait.
+    fn tell<T>(
         &mut self,
         call: impl FnOnce(&G, StoreContextMut<'_, Context>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
-        self.call_within(self.limits.call_deadline, CALL_BYTES, call)
+        self.outcomes += 1;
+        if self.outcomes < TIME_ONE_IN {
+            return self.call_briefly(call);
+        }
+        self.work.made(Call::OnOutcome, std::mem::take(&mut self.outcomes));
+        let start = Instant::now();
+        let answer = self.call_briefly(call);
+        self.work.timed(Call::OnOutcome, start.elapsed());
+        answer
+    }
+
+    /// Calls the guest while no request waits.
+    fn call<T>(
+        &mut self,
+        which: Call,
+        call: impl FnOnce(&G, StoreContextMut<'_, Context>) -> wasmtime::Result<T>,
+    ) -> Result<T, Fault> {
+        let start = Instant::now();
+        let answer = self.call_within(self.limits.call_deadline, CALL_BYTES, call);
+        self.work.timed(which, start.elapsed());
+        self.work.made(which, 1);
+        answer
     }
 
     fn call_within<T>(
@@ -120,6 +149,12 @@ impl<G> Guest<G> {
             Ok(answer) => Ok(answer),
             Err(error) => Err(fault(&mut self.store, error, deadline)),
         }
+    }
+}
+
+impl<G> Drop for Guest<G> {
+    fn drop(&mut self) {
+        self.work.made(Call::OnOutcome, self.outcomes);
     }
 }
 

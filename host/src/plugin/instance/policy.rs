@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::bindings::policy::HealthPolicy;
 use super::super::bindings::policy::leverframe::plugin::health_types as wit;
 use super::super::error::LoadError;
+use super::super::work::Call;
 use super::{About, Guest, InstanceSetup, configured, imported, loading};
 use crate::health::Policy;
 use crate::model::{CircuitState, Endpoint, Fault, HealthState, ImportError, Observations, Peers, Verdict};
@@ -32,13 +33,16 @@ impl PolicyInstance {
 
     /// Asks who it is.
     pub fn describe(&mut self) -> Result<About, LoadError> {
-        let about = self.guest.call(|guest, store| guest.leverframe_plugin_policy().call_describe(store));
+        let about =
+            self.guest.call(Call::Describe, |guest, store| guest.leverframe_plugin_policy().call_describe(store));
         loading("describe", about).map(About::from)
     }
 
     /// Hands it its configuration.
     pub fn configure(&mut self, config: &str) -> Result<(), LoadError> {
-        let answer = self.guest.call(|guest, store| guest.leverframe_plugin_policy().call_configure(store, config));
+        let answer = self
+            .guest
+            .call(Call::Configure, |guest, store| guest.leverframe_plugin_policy().call_configure(store, config));
         configured(loading("configure", answer)?)?;
         config.clone_into(&mut self.config);
         Ok(())
@@ -55,20 +59,20 @@ impl Policy for PolicyInstance {
     ) -> Result<Verdict, Fault> {
         self.guest.store.data_mut().peers = Arc::clone(peers);
         let (endpoint, before) = (endpoint.into(), before.into());
-        let verdict = self.guest.call(|guest, store| {
+        let verdict = self.guest.call(Call::Judge, |guest, store| {
             guest.leverframe_plugin_policy().call_judge(store, &endpoint, (*window).into(), &before)
         });
         verdict.map(Verdict::from)
     }
 
     fn export_state(&mut self) -> Result<Vec<u8>, Fault> {
-        self.guest.call(|guest, store| guest.leverframe_plugin_policy().call_export_state(store))
+        self.guest.call(Call::ExportState, |guest, store| guest.leverframe_plugin_policy().call_export_state(store))
     }
 
     fn import_state(&mut self, from_version: &str, state: &[u8]) -> Result<(), ImportError> {
-        let answer = self
-            .guest
-            .call(|guest, store| guest.leverframe_plugin_policy().call_import_state(store, from_version, state));
+        let answer = self.guest.call(Call::ImportState, |guest, store| {
+            guest.leverframe_plugin_policy().call_import_state(store, from_version, state)
+        });
         imported(answer?)
     }
 

@@ -6,6 +6,7 @@ use super::super::bindings::strategy::RoutingStrategy;
 use super::super::bindings::strategy::exports::leverframe::plugin::strategy as wit;
 use super::super::bindings::strategy::leverframe::plugin::types;
 use super::super::error::LoadError;
+use super::super::work::Call;
 use super::{About, Guest, InstanceSetup, MAX_REASON, configured, imported, loading};
 use crate::cluster::Member;
 use crate::model::{Attempt, EndpointId, Failure, Fault, ImportError, Outcome, RequestHead, one_line};
@@ -33,13 +34,16 @@ impl StrategyInstance {
 
     /// Asks who it is.
     pub fn describe(&mut self) -> Result<About, LoadError> {
-        let about = self.guest.call(|guest, store| guest.leverframe_plugin_strategy().call_describe(store));
+        let about =
+            self.guest.call(Call::Describe, |guest, store| guest.leverframe_plugin_strategy().call_describe(store));
         loading("describe", about).map(About::from)
     }
 
     /// Hands it its configuration.
     pub fn configure(&mut self, config: &str) -> Result<(), LoadError> {
-        let answer = self.guest.call(|guest, store| guest.leverframe_plugin_strategy().call_configure(store, config));
+        let answer = self
+            .guest
+            .call(Call::Configure, |guest, store| guest.leverframe_plugin_strategy().call_configure(store, config));
         let wants = configured(loading("configure", answer)?)?;
         self.wants_outcomes = wants.contains(wit::Wants::OUTCOMES);
         Ok(())
@@ -52,7 +56,9 @@ impl Strategy for StrategyInstance {
         // The weight that policies left, not the one that was configured.
         let endpoint = |member: &Arc<Member>| types::Endpoint { weight: member.weight(), ..member.endpoint().into() };
         let endpoints: Vec<_> = candidates.members().iter().map(endpoint).collect();
-        self.guest.call(|guest, store| guest.leverframe_plugin_strategy().call_candidates_changed(store, &endpoints))
+        self.guest.call(Call::CandidatesChanged, |guest, store| {
+            guest.leverframe_plugin_strategy().call_candidates_changed(store, &endpoints)
+        })
     }
 
     fn pick(&mut self, request: &Arc<RequestHead>, attempt: Attempt<'_>) -> Result<Choice, Fault> {
@@ -76,17 +82,17 @@ impl Strategy for StrategyInstance {
             status: outcome.result.ok().map(|status| status.as_u16()),
             failure: outcome.result.err().map(types::FailureKind::from),
         };
-        self.guest.call_briefly(|guest, store| guest.leverframe_plugin_strategy().call_on_outcome(store, outcome))
+        self.guest.tell(|guest, store| guest.leverframe_plugin_strategy().call_on_outcome(store, outcome))
     }
 
     fn export_state(&mut self) -> Result<Vec<u8>, Fault> {
-        self.guest.call(|guest, store| guest.leverframe_plugin_strategy().call_export_state(store))
+        self.guest.call(Call::ExportState, |guest, store| guest.leverframe_plugin_strategy().call_export_state(store))
     }
 
     fn import_state(&mut self, from_version: &str, state: &[u8]) -> Result<(), ImportError> {
-        let answer = self
-            .guest
-            .call(|guest, store| guest.leverframe_plugin_strategy().call_import_state(store, from_version, state));
+        let answer = self.guest.call(Call::ImportState, |guest, store| {
+            guest.leverframe_plugin_strategy().call_import_state(store, from_version, state)
+        });
         imported(answer?)
     }
 }
