@@ -4,15 +4,13 @@
 //! Tokens are compared by their hashes and in constant time, so that neither the time nor the length of what is refused tells
 //! anything. A file that gets another token is read again; one that cannot be read any more leaves its last token.
 
-use std::convert::Infallible;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -40,15 +38,6 @@ pub(crate) enum Allowed {
     Read,
     /// Ask and command.
     Write,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Allowed {
-    type Rejection = Infallible;
-
-    /// As `check` found it.
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().copied().unwrap_or(Self::Read))
-    }
 }
 
 /// What whoever asks may do.
@@ -224,7 +213,7 @@ fn allowed(tokens: &Tokens, (method, path): (&Method, &str), headers: &HeaderMap
     let allowed = shown(headers).map(|shown| tokens.allow(shown));
     let is_open = method.is_safe() && (OPEN.contains(&path) || path.starts_with(OPEN_BELOW));
     match allowed {
-        Some(Some(Allowed::Read)) if !method.is_safe() && !is_asked_there(path) => {
+        Some(Some(Allowed::Read)) if !method.is_safe() && !is_question(path) => {
             Err(Problem::forbidden("this token lets one read; to command takes the other one"))
         }
         Some(Some(allowed)) => Ok(allowed),
@@ -234,9 +223,9 @@ fn allowed(tokens: &Tokens, (method, path): (&Method, &str), headers: &HeaderMap
     }
 }
 
-/// Whether the path itself tells questions from commands: a statement may be explained by one who may only read.
-fn is_asked_there(path: &str) -> bool {
-    path.starts_with("/api/sql/") && path.ends_with("/query")
+/// Whether what answers at a path sees for itself what one who may only read may have there: a statement explained.
+fn is_question(path: &str) -> bool {
+    path.strip_prefix("/api/sql/").is_some_and(|rest| rest.ends_with("/query"))
 }
 
 /// The token that a request shows; none when it shows none, or several.
@@ -249,7 +238,8 @@ fn shown(headers: &HeaderMap) -> Option<&str> {
 
 /// What you may do here.
 #[utoipa::path(get, path = "/api/session", tag = "console", responses((status = 200, body = Session)))]
-pub(super) async fn session(State(shared): State<Shared>, access: Allowed) -> Json<Session> {
+pub(super) async fn session(State(shared): State<Shared>, request: Request) -> Json<Session> {
+    let access = request.extensions().get().copied().unwrap_or(Allowed::Read);
     Json(Session { access, tokens: shared.tokens().any() })
 }
 

@@ -281,7 +281,7 @@ fn failure(problem: Problem) -> Problem {
 }
 
 /// A cluster as `/api/scale` shows it.
-pub(super) fn cluster(status: &Status) -> ScaledCluster {
+fn cluster(status: &Status) -> ScaledCluster {
     let node = |node: &NodeStatus| ScaledNode {
         address: node.address.as_ref().map(ToString::to_string),
         error: node.trouble.clone(),

@@ -138,14 +138,13 @@ impl Server {
     pub fn stop(self) {}
 }
 
-/// The whole API, to be served at an address.
+/// The whole API and the console, to be served wherever it is.
 pub fn router(shared: Shared) -> Router {
     let text = Document::default();
     let (router, api) = routes(&shared, &text).split_for_parts();
     text.set(document::finish(api));
     router
         .merge(console::routes())
-        .merge(stream::routes())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn_with_state(shared.clone(), access::check))
@@ -179,5 +178,6 @@ fn routes(shared: &Shared, text: &Document) -> OpenApiRouter<Shared> {
         .routes(routes!(strategy::strategies))
         .routes(routes!(strategy::switch))
         .merge(scaling::routes(shared))
+        .merge(stream::routes())
         .merge(document::routes(text))
 }

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -31,9 +32,18 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// The newest events that one who missed some gets.
 const MISSED: usize = 1_000;
 
-pub(super) async fn stream(State(shared): State<Shared>, access: Allowed, headers: HeaderMap) -> Response {
+/// All that goes on, as server-sent events: `overview` when one comes and whenever it differs, `tick` each second, `event`,
+/// `query` and `progress` as they come.
+#[utoipa::path(get, path = "/api/stream", tag = "console", responses(
+    (status = 200, description = "Each event has one line of JSON; an `event` has its number, so that one who comes back with `Last-Event-ID` gets what was missed.", content_type = "text/event-stream", body = String),
+))]
+pub(super) async fn stream(
+    State(shared): State<Shared>,
+    Extension(allowed): Extension<Allowed>,
+    headers: HeaderMap,
+) -> Response {
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let listener = Listener::start(shared, access, last_seen);
+    let listener = Listener::start(shared, allowed, last_seen);
     let body = Body::from_stream(stream::unfold(listener, |mut listener| async move {
         let next = listener.next().await?;
         Some((Ok::<_, Infallible>(next), listener))
@@ -44,7 +54,7 @@ pub(super) async fn stream(State(shared): State<Shared>, access: Allowed, header
 
 struct Listener {
     shared: Shared,
-    access: Allowed,
+    allowed: Allowed,
     ear: Ear,
     /// What it gets before anything else.
     first: VecDeque<Bytes>,
@@ -53,12 +63,12 @@ struct Listener {
 
 impl Listener {
     /// One that has seen the events up to a number, if it has.
-    fn start(shared: Shared, access: Allowed, last_seen: Option<u64>) -> Self {
+    fn start(shared: Shared, allowed: Allowed, last_seen: Option<u64>) -> Self {
         // Before anything is read, so that nothing falls in between.
         let mut ear = shared.live.listen();
         let newest = shared.events.after(0, 1).last().map_or(0, |event| event.id);
         ear.last_event = newest;
-        let mut listener = Self { shared, access, ear, first: VecDeque::new(), silent: 0 };
+        let mut listener = Self { shared, allowed, ear, first: VecDeque::new(), silent: 0 };
         listener.tell_all();
         if let Some(last_seen) = last_seen {
             let missed = listener.shared.events.follow(Some(last_seen)).before;
@@ -108,7 +118,7 @@ impl Listener {
     }
 
     fn text(&self, overview: &Overview) -> Bytes {
-        match self.access {
+        match self.allowed {
             Allowed::Read => overview.read.clone(),
             Allowed::Write => overview.write.clone(),
         }

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::live::{Frame, Overview, enveloped, frame};
 use super::overview;
-use super::said::{self, Query};
+use super::said::{Query, Works};
 use super::tick::Tick;
 use crate::admin::events;
 use crate::admin::server::Shared;
@@ -114,7 +113,8 @@ impl Maker {
 
 /// The work that goes on, as JSON.
 pub(super) fn work(shared: &Shared) -> Vec<u8> {
-    json!({ "work": said::work(shared) }).to_string().into_bytes()
+    // Texts and numbers: there is always a JSON of it.
+    serde_json::to_vec(&Works::now(shared)).unwrap_or_default()
 }
 
 /// An event, as it stands in the stream.

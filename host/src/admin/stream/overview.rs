@@ -36,14 +36,13 @@ struct Endpoint<'o> {
 
 /// Looks at everything.
 pub(super) fn make(shared: &Shared) -> Overview {
-    let plugins = json!(plugins::read(shared));
-    let entries = json!(sql::read(shared));
-    let mut scale: Vec<_> =
-        shared.scalers.borrow().values().map(|scaler| json!(scaling::cluster(&scaler.status()))).collect();
+    let (health, config) = (json!(health::read(shared)), json!(config::read(shared)));
+    let (plugins, entries) = (json!(plugins::read(shared)), json!(sql::read(shared)));
+    let mut scale: Vec<_> = members(json!(scaling::read(shared)), "clusters").collect();
     let steady = format!(
         r#""health":{},"config":{},"clusters":{},"plugins":{},"sql":{}"#,
-        json!(health::read(shared)),
-        json!(config::read(shared)),
+        health,
+        config,
         clusters_json(shared),
         Value::Array(members(plugins, "plugins").map(plugin).collect()),
         Value::Array(members(entries, "entries").map(entry).collect()),

@@ -90,12 +90,13 @@ pub(super) fn compile(
     let recording = recording::compile((file.traces, file.access_log), around, problems);
     let (listeners, admin) = (listeners?, admin?);
     let apart = ports::admin_apart(&listeners, &admin, problems);
+    let guarded = route::guarded(&listeners, &admin, problems);
     let mut clusters = clusters?;
     clusters.extend(pool.transpose()?.map(|cluster| (cluster.name.clone(), cluster)));
     let nodes_apart = ports::nodes_apart(&clusters, has_pool, (&listeners, &admin), problems);
     let entries = sql.entries?;
     sql::apart(&entries, &clusters, &listeners, problems)?;
-    nodes_apart.and(apart)?;
+    nodes_apart.and(apart).and(guarded)?;
     Ok(Config {
         workers: workers?,
         shutdown_timeout: file.shutdown_timeout.map_or(defaults::SHUTDOWN_TIMEOUT, |period| period.0),
