@@ -8,6 +8,7 @@ mod asked;
 mod clusters;
 mod config;
 mod document;
+mod effective;
 mod endpoints;
 mod events;
 mod health;

@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 use super::access::{self, Tokens};
 use super::document::{self, Document};
 use super::{
-    clusters, config, endpoints, events, health, metrics, plugin_commands, plugins, problem, repair, scaling, sql,
-    strategy,
+    clusters, config, effective, endpoints, events, health, metrics, plugin_commands, plugins, problem, repair,
+    scaling, sql, strategy,
 };
 use crate::config::{Overrides, ReloadStatus};
 use crate::discovery::Directory;
@@ -151,6 +151,7 @@ fn routes(shared: &Shared, text: &Document) -> OpenApiRouter<Shared> {
         .routes(routes!(clusters::clusters))
         .routes(routes!(config::config))
         .routes(routes!(config::validate))
+        .routes(routes!(effective::effective))
         .routes(routes!(endpoints::command))
         .routes(routes!(events::events))
         .routes(routes!(events::stream))
