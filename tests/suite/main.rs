@@ -9,6 +9,7 @@
     reason = "a test that cannot go on fails; clippy sees the helpers of tests as ordinary code"
 )]
 
+mod admin;
 mod conformance;
 mod containers;
 mod discovery;
