@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod admin;
 mod conformance;
 mod console;
 mod console_data;

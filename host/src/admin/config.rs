@@ -99,7 +99,7 @@ fn mistake(mistake: &ConfigError) -> Mistake {
     }
 }
 
-/// What would be wrong with a configuration: every mistake at once. Changes nothing, opens nothing, asks nobody.
+/// What would be wrong with a configuration: every mistake at once. Changes nothing, and asks nobody.
 #[utoipa::path(post, path = "/api/config/validate", tag = "config",
     request_body(content = String, description = "The text of a configuration, in TOML; at most 1 MiB.", content_type = "application/toml"),
     responses(

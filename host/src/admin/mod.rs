@@ -10,6 +10,7 @@ mod clusters;
 mod config;
 mod console;
 mod document;
+mod effective;
 mod endpoints;
 mod events;
 mod health;

@@ -16,8 +16,8 @@ use super::access::{self, Tokens};
 use super::document::{self, Document};
 use super::stream::{self, Live};
 use super::{
-    clusters, config, console, endpoints, events, health, metrics, plugin_commands, plugins, problem, repair, scaling,
-    sql, strategy,
+    clusters, config, console, effective, endpoints, events, health, metrics, plugin_commands, plugins, problem,
+    repair, scaling, sql, strategy,
 };
 use crate::config::{Overrides, ReloadStatus};
 use crate::discovery::Directory;
@@ -160,6 +160,7 @@ fn routes(shared: &Shared, text: &Document) -> OpenApiRouter<Shared> {
         .routes(routes!(clusters::clusters))
         .routes(routes!(config::config))
         .routes(routes!(config::validate))
+        .routes(routes!(effective::effective))
         .routes(routes!(endpoints::command))
         .routes(routes!(events::events))
         .routes(routes!(events::stream))

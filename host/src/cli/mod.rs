@@ -8,6 +8,7 @@ mod orchestrate;
 mod plugin_check;
 mod plugin_new;
 mod run;
+mod status;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -54,6 +55,8 @@ enum Command {
     Node(node::Options),
     /// Look after the backends registered in a Redis, which Leverframes follow: check them, and take registrations.
     Orchestrate(orchestrate::Options),
+    /// Tell how a running Leverframe is: 0 when all is well, 1 when it cannot be asked, 2 when something is not well.
+    Status(status::Options),
     /// Make or check a plugin.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
             plugin_new::run(&name, if policy { World::HealthPolicy } else { World::RoutingStrategy })
         }
         Command::Plugin(PluginCommand::Check { file, config }) => plugin_check::run(&file, &config),
+        Command::Status(options) => return status::main(&options),
         serving => {
             start_logs(arguments.log_format, &arguments.log);
             serve(serving)
@@ -132,7 +136,7 @@ fn serve(command: Command) -> anyhow::Result<()> {
             Command::Demo => demo::run(overrides).await,
             Command::Node(options) => node::run(options).await,
             Command::Orchestrate(options) => orchestrate::run(options).await,
-            Command::Plugin(_) => Ok(()),
+            Command::Plugin(_) | Command::Status(_) => Ok(()),
         }
     })
 }

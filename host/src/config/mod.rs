@@ -57,4 +57,4 @@ pub use sql::{
     PartitionSpec, PartitionedSpec, PlacementSpec, RangeError, RangeSpec, ReplicatedSpec, Secret, SplitSpec, SqlEntry,
     SqlLimits, TableSpec, TopologySpec,
 };
-pub use units::duration;
+pub use units::{duration, written};

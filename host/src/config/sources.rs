@@ -146,7 +146,7 @@ pub struct ProcessTemplate {
 }
 
 /// What containers are like.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ContainerTemplate {
     /// Where the engine is.
     pub engine: DockerEngine,
@@ -164,4 +164,17 @@ pub struct ContainerTemplate {
     pub labels: BTreeMap<String, String>,
     /// Ports published on the host: container port, and the host port of the first one; the others have those that follow.
     pub publish: BTreeMap<NonZeroU16, NonZeroU16>,
+}
+
+impl fmt::Debug for ContainerTemplate {
+    /// Without what their environment says, which may be what only they are to know.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContainerTemplate")
+            .field("engine", &self.engine)
+            .field("image", &self.image)
+            .field("network", &self.network)
+            .field("port", &self.port)
+            .field("environment", &self.environment.keys())
+            .finish_non_exhaustive()
+    }
 }

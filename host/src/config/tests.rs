@@ -1,5 +1,6 @@
 //! The configuration as its users meet it: what a text means, and what is said about its mistakes.
 
+mod admin;
 mod mistakes;
 mod pool;
 mod recording;

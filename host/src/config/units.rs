@@ -52,6 +52,11 @@ impl fmt::Display for Period {
     }
 }
 
+/// A time as it is written in the file.
+pub fn written(time: Duration) -> String {
+    Period(time).to_string()
+}
+
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;

@@ -28,6 +28,11 @@ impl StatusSet {
         Self(ranges.to_vec())
     }
 
+    /// The ranges, both ends included.
+    pub fn ranges(&self) -> &[(u16, u16)] {
+        &self.0
+    }
+
     /// Whether a status is in it.
     pub fn contains(&self, status: StatusCode) -> bool {
         let status = status.as_u16();

@@ -81,6 +81,10 @@ impl Scene {
             (_, Some(arguments)) if arguments.starts_with("orchestrate ") => self.orchestrate(arguments).await,
             (_, Some("run --config config/consistent-hash.toml")) => self.scale().await,
             (_, Some(arguments)) if arguments.starts_with("run ") => self.serve(arguments, place).await,
+            (_, Some(arguments)) if arguments.starts_with("status") => {
+                let admin = self.demo.as_ref().expect("the README starts the demo").admin.to_string();
+                self.run(leverframe().args(arguments.split(' ')).args(["--address", &admin]), line, place);
+            }
             (_, Some(arguments)) => self.run(leverframe().args(arguments.split(' ')), line, place),
             ("tests/run" | "tests/distribution" | "tests/screenshots/run", _) => {
                 let help = format!("{line} --help");

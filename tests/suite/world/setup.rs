@@ -27,6 +27,7 @@ pub(crate) struct Setup {
     endpoints: Option<Vec<SocketAddr>>,
     cluster_lines: String,
     listener_lines: String,
+    admin_lines: String,
     more: String,
     plugins: Vec<(String, Vec<u8>)>,
     at: (SocketAddr, SocketAddr),
@@ -45,6 +46,7 @@ impl Setup {
             endpoints: None,
             cluster_lines: String::new(),
             listener_lines: String::new(),
+            admin_lines: String::new(),
             more: String::new(),
             plugins: Vec::new(),
             at: (ANY_PORT, ANY_PORT),
@@ -97,6 +99,12 @@ impl Setup {
     /// Lines for the table of the listener: `header_timeout = "1s"`.
     pub(crate) fn listener_lines(mut self, lines: &str) -> Self {
         self.listener_lines = lines.to_owned();
+        self
+    }
+
+    /// Lines for the table of the admin API: `token_file = "token"`.
+    pub(crate) fn admin_lines(mut self, lines: &str) -> Self {
+        self.admin_lines = lines.to_owned();
         self
     }
 
@@ -181,13 +189,16 @@ impl Setup {
         for (nth, address) in self.endpoints.as_deref().unwrap_or(origins).iter().enumerate() {
             let _ = write!(endpoints, "\n    {{ name = \"node-{}\", address = \"{address}\" }},", nth + 1);
         }
-        let Self { workers, top, strategy, cluster_lines, listener_lines, more, at: (address, admin), .. } = self;
+        let Self {
+            workers, top, strategy, cluster_lines, listener_lines, admin_lines, more, at: (address, admin), ..
+        } = self;
         format!(
             r#"workers = {workers}
 shutdown_timeout = "2s"
 {top}
 [admin]
 address = "{admin}"
+{admin_lines}
 
 [[listener]]
 name = "main"

@@ -220,7 +220,11 @@ fn headers(
             (Ok(name), Ok(_)) if !seen.insert(name.to_string()) => {
                 Err(problems.advise(&at, format!("the header `{name}` is there twice"), "header names have no case"))
             }
-            (Ok(name), Ok(value)) => Ok((name, value)),
+            (Ok(name), Ok(mut value)) => {
+                // What lets a request in elsewhere is often a secret: no log is to show it.
+                value.set_sensitive(true);
+                Ok((name, value))
+            }
         };
         headers.push(header);
     }
