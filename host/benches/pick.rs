@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use leverframe::config::PluginLimits;
 use leverframe::model::{Attempt, PluginName, RequestHead, SeatHolder};
-use leverframe::plugin::{Artifact, CustomMetrics, InstanceSetup, PluginEngine, Shared, SharedState, StrategyInstance};
+use leverframe::plugin::{
+    Artifact, CustomMetrics, InstanceSetup, LogLines, PluginEngine, Shared, SharedState, StrategyInstance,
+};
 use leverframe::routing::{Decision, Seat, SeatFigures, Selector, Strategy};
 use tokio::sync::mpsc;
 
@@ -124,8 +126,14 @@ impl Reader {
         let limits = PluginLimits::default();
         let plugin = PluginName::new("reader").expect("it is a name");
         let state = SharedState::new(limits.state_bytes);
-        let shared = Arc::new(Shared { plugin, state, metrics: CustomMetrics::default() });
-        let setup = InstanceSetup { engine: &self.engine, artifact: &self.artifact, shared: &shared, limits: &limits };
+        let shared = Arc::new(Shared { plugin, state, metrics: CustomMetrics::default(), lines: LogLines::default() });
+        let setup = InstanceSetup {
+            engine: &self.engine,
+            artifact: &self.artifact,
+            shared: &shared,
+            limits: &limits,
+            cluster: None,
+        };
         Box::new(StrategyInstance::configured(setup, "{}").expect("it needs no configuration"))
     }
 }

@@ -103,6 +103,8 @@ impl App {
             works,
             live: Arc::default(),
             reload: reloader.status(),
+            overrides: Arc::new(overrides),
+            tokens: Arc::default(),
         };
         background.spawn(admin::watch(shared.clone()));
         let tell = Tell { events, lost: tell_lost_policy };

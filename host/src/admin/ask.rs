@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, Uri, header};
@@ -15,8 +16,9 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
+use utoipa::ToSchema;
 
-use super::access::Access;
+use super::access::Allowed;
 use super::problem::Problem;
 use super::server::Shared;
 use crate::model::RequestHead;
@@ -25,6 +27,24 @@ use crate::sql::http;
 /// How long the last piece of an answer that is broken off may take to leave: it says why.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
+/// A statement, for the document; it is read where listeners have theirs read.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its form is of use here")]
+pub(super) struct Question {
+    /// The statement.
+    sql: String,
+    /// The values bound to it, by place.
+    params: Option<Vec<serde_json::Value>>,
+    /// Whether to tell what would be done, and do nothing.
+    explain: Option<bool>,
+    /// How long it may take.
+    timeout_ms: Option<u64>,
+    /// Whether rows of nodes that fail may be missing.
+    allow_partial: Option<bool>,
+    /// Where in the log a read is to be, at least.
+    position: Option<u64>,
+}
+
 /// What a body says of this.
 #[derive(Deserialize)]
 struct Asked {
@@ -32,10 +52,19 @@ struct Asked {
     explain: bool,
 }
 
+/// Answers a statement: rows, what was written, or what would be done.
+#[utoipa::path(post, path = "/api/sql/{entry}/query", tag = "sql",
+    params(("entry" = String, Path, description = "The entry's name.")),
+    request_body(content = Question, description = "A statement, as `POST /query` of a listener takes it."),
+    responses(
+        (status = 200, description = "As a listener's route to the entry answers; line by line where `Accept` asks for `application/x-ndjson`.", body = serde_json::Value),
+        (status = 404, description = "No such entry."),
+        (status = 413, description = "More than the entry takes."),
+    ))]
 pub(super) async fn query(
     State(shared): State<Shared>,
     Path(entry): Path<String>,
-    access: Access,
+    Extension(allowed): Extension<Allowed>,
     request: Request,
 ) -> Result<Response, Problem> {
     let served = shared.served();
@@ -52,7 +81,7 @@ pub(super) async fn query(
         false => Problem::bad_request(format!("the body cannot be read: {error}")),
     })?;
     let body = body.to_bytes();
-    if access == Access::Read && !serde_json::from_slice(&body).is_ok_and(|asked: Asked| asked.explain) {
+    if allowed == Allowed::Read && !serde_json::from_slice(&body).is_ok_and(|asked: Asked| asked.explain) {
         return Err(Problem::forbidden(
             "the token may only look: with `\"explain\": true` a statement is only explained",
         ));

@@ -6,30 +6,67 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::asked::Asked;
-use super::clusters;
+use super::asked::{Asked, InPath};
+use super::clusters::{self, Endpoint};
 use super::problem::Problem;
 use super::server::Shared;
 use crate::cluster::{LiveCluster, Member};
 use crate::model::{AdminState, EndpointId, EndpointName, Weight};
 
-#[derive(Deserialize)]
+/// Which endpoint exactly, and which weight.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
+    /// The cluster, where several have an endpoint of that name.
     cluster: Option<String>,
+    /// For `weight`: the weight; without, that of its source again.
+    #[param(value_type = Option<u16>, minimum = 1)]
     weight: Option<String>,
 }
 
+/// What can be done to an endpoint, as the path says it.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum CommandName {
+    Drain,
+    Undrain,
+    Enable,
+    Disable,
+    Weight,
+}
+
+/// An endpoint after a command.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Commanded {
+    cluster: String,
+    endpoint: Endpoint,
+}
+
+/// Takes an endpoint out of the traffic, puts it back, or gives it another weight.
+///
 /// `drain` sends nothing new and goes on checking, `disable` does neither; `undrain` and `enable` take either back.
 /// `weight` with `?weight=N` gives it that weight, without one that of its source again.
+#[utoipa::path(post, path = "/api/endpoints/{endpoint}/{command}", tag = "clusters",
+    params(
+        ("endpoint" = String, Path, description = "Its name, or its number."),
+        ("command" = inline(CommandName), Path),
+        Wanted,
+    ),
+    responses(
+        (status = 200, body = Commanded),
+        (status = 400, description = "No weight, or several endpoints of that name."),
+        (status = 404, description = "No such endpoint, or no such command."),
+    ))]
 pub(super) async fn command(
     State(shared): State<Shared>,
-    Path((endpoint, command)): Path<(String, String)>,
+    InPath((endpoint, command)): InPath<(String, String)>,
     Asked(wanted): Asked<Wanted>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Commanded>, Problem> {
     let command = Command::read(&command, wanted.weight.as_deref())?;
     let (live, member) = find(&shared, &endpoint, wanted.cluster.as_deref())?;
     let gone = || Problem::not_found(format!("the endpoint `{endpoint}` has just left"));
@@ -49,7 +86,7 @@ pub(super) async fn command(
     let member = roster.get(member.id()).ok_or_else(gone)?;
     let checked = readings.iter().find(|reading| reading.endpoint == member.endpoint().spec.name);
     let endpoint = clusters::endpoint(member, checked, Instant::now());
-    Ok(Json(json!({ "cluster": live.name().as_str(), "endpoint": endpoint })))
+    Ok(Json(Commanded { cluster: live.name().to_string(), endpoint }))
 }
 
 /// What can be done to an endpoint.
@@ -60,16 +97,16 @@ enum Command {
 
 impl Command {
     fn read(command: &str, weight: Option<&str>) -> Result<Self, Problem> {
-        let weighed = |text: &str| text.parse().ok().and_then(Weight::new);
+        let weighed = |text: &str| {
+            let weight = text.parse().ok().and_then(Weight::new);
+            weight.ok_or_else(|| Problem::bad_request(format!("`{text}` is no weight: a whole number from 1 to 65535")))
+        };
+        let weight = weight.map(weighed).transpose()?;
         match (command, weight) {
             ("drain", _) => Ok(Self::State(AdminState::Draining)),
             ("disable", _) => Ok(Self::State(AdminState::Disabled)),
             ("undrain" | "enable", _) => Ok(Self::State(AdminState::Enabled)),
-            ("weight", None) => Ok(Self::Weight(None)),
-            ("weight", Some(text)) => match weighed(text) {
-                Some(weight) => Ok(Self::Weight(Some(weight))),
-                None => Err(Problem::bad_request(format!("`{text}` is no weight: a whole number from 1 to 65535"))),
-            },
+            ("weight", weight) => Ok(Self::Weight(weight)),
             (other, _) => {
                 let known = "drain, undrain, enable, disable, weight";
                 Err(Problem::not_found(format!("an endpoint cannot `{other}`; it can: {known}")))

@@ -11,32 +11,68 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{self, Stream, StreamExt};
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use utoipa::{IntoParams, ToSchema};
 
 use super::asked::Asked;
 use super::server::Shared;
-use crate::model::{EndpointName, PluginName};
 use crate::observe::{Following, Recorded, describe, plugin_of};
 
 /// What a question without a limit gets.
 const USUAL: usize = 100;
 
-#[derive(Deserialize)]
+/// Which events.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
+    /// Those with a number over this one.
     after: Option<u64>,
+    /// At most so many, the newest; 100 unless it is said.
     limit: Option<usize>,
 }
 
-/// The newest events after a number, at most so many.
-pub(super) async fn events(State(shared): State<Shared>, Asked(wanted): Asked<Wanted>) -> Json<Value> {
-    let events = shared.events.after(wanted.after.unwrap_or(0), wanted.limit.unwrap_or(USUAL));
-    Json(json!({ "events": events.iter().map(|recorded| event(recorded)).collect::<Vec<_>>() }))
+/// Events, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Events {
+    pub(crate) events: Vec<Happening>,
 }
 
-/// Every event from now on; those after `Last-Event-ID` or `?after=` first.
+/// Something that changed, and why.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(crate) struct Happening {
+    pub(crate) at: Option<String>,
+    pub(crate) cause: String,
+    pub(crate) cluster: String,
+    pub(crate) endpoint: Option<String>,
+    /// The state before, where it is one that changed.
+    pub(crate) from: Option<&'static str>,
+    /// Counts all events since the start.
+    pub(crate) id: u64,
+    pub(crate) kind: &'static str,
+    pub(crate) plugin: Option<String>,
+    /// The state after.
+    pub(crate) to: Option<&'static str>,
+}
+
+/// The newest events after a number, at most so many.
+#[utoipa::path(get, path = "/api/events", tag = "events", params(Wanted), responses(
+    (status = 200, body = Events),
+    (status = 400, description = "No number."),
+))]
+pub(super) async fn events(State(shared): State<Shared>, Asked(wanted): Asked<Wanted>) -> Json<Events> {
+    let events = shared.events.after(wanted.after.unwrap_or(0), wanted.limit.unwrap_or(USUAL));
+    Json(Events { events: events.iter().map(|recorded| event(recorded)).collect() })
+}
+
+/// Every event from now on, as server-sent events; those after `Last-Event-ID` or `?after=` first.
+#[utoipa::path(get, path = "/api/events/stream", tag = "events", params(Wanted), responses(
+    (status = 200, description = "Each event by its kind, with its number, as it happens.", content_type = "text/event-stream", body = String),
+    (status = 400, description = "No number."),
+))]
 pub(super) async fn stream(
     State(shared): State<Shared>,
     Asked(wanted): Asked<Wanted>,
@@ -69,24 +105,27 @@ fn missed(count: Option<u64>) -> Event {
 
 fn sent(recorded: &Recorded) -> Event {
     let (kind, _) = describe(&recorded.event.change);
-    Event::default().id(recorded.id.to_string()).event(kind).data(event(recorded).to_string())
+    // Text, numbers and nothing else: there is always a JSON of it.
+    let data = serde_json::to_string(&event(recorded)).unwrap_or_default();
+    Event::default().id(recorded.id.to_string()).event(kind).data(data)
 }
 
-pub(super) fn event(recorded: &Recorded) -> Value {
+/// An event as the API shows it.
+pub(crate) fn event(recorded: &Recorded) -> Happening {
     let event = &recorded.event;
     let (kind, between) = describe(&event.change);
     let (from, to) = between.unzip();
-    json!({
-        "id": recorded.id,
-        "at": time(event.at),
-        "kind": kind,
-        "cluster": event.cluster.as_str(),
-        "endpoint": event.endpoint.as_ref().map(EndpointName::as_str),
-        "plugin": plugin_of(&event.change).map(PluginName::as_str),
-        "from": from,
-        "to": to,
-        "cause": event.cause,
-    })
+    Happening {
+        at: time(event.at),
+        cause: event.cause.to_string(),
+        cluster: event.cluster.to_string(),
+        endpoint: event.endpoint.as_ref().map(ToString::to_string),
+        from,
+        id: recorded.id,
+        kind,
+        plugin: plugin_of(&event.change).map(ToString::to_string),
+        to,
+    }
 }
 
 /// A moment as the API shows it.

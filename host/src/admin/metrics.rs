@@ -5,18 +5,42 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::asked::Asked;
 use super::problem::Problem;
 use super::server::Shared;
 use crate::observe::{PROMETHEUS_TYPE, Sources, collect, to_json, to_prometheus};
 
-#[derive(Deserialize)]
+/// In which form.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
+    /// In which form; without, as `Accept` asks.
+    #[param(value_type = Option<Format>, inline)]
     format: Option<String>,
 }
 
+/// The forms that figures come in.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Format {
+    Json,
+    Prometheus,
+    Text,
+}
+
+/// All figures, as text for Prometheus or as JSON for everyone else.
+///
 /// JSON when the query says `format=json`, or when it says nothing and `Accept` asks for JSON.
+#[utoipa::path(get, path = "/metrics", tag = "health", params(Wanted), responses(
+    (status = 200, description = "All figures.", content(
+        (String = "text/plain"),
+        (Vec<serde_json::Value> = "application/json"),
+    )),
+    (status = 400, description = "No such form."),
+))]
 pub(super) async fn metrics(
     State(shared): State<Shared>,
     Asked(wanted): Asked<Wanted>,

@@ -1,25 +1,32 @@
 //! The admin API: what operators ask and tell. Reads snapshots and gives commands to the other folders; holds no state of
 //! its own. Bound to its own address, on the control runtime, so that traffic does not stand in its way.
 
+#![allow(unused_qualifications, reason = "what utoipa makes of the type of a query is qualified")]
+
 mod access;
 mod ask;
 mod asked;
 mod clusters;
+mod config;
 mod console;
+mod document;
 mod endpoints;
 mod events;
 mod health;
 mod metrics;
 mod origin;
+mod plugin_commands;
 mod plugins;
 mod problem;
 mod repair;
+mod replication;
 mod scaling;
 mod server;
 mod sql;
 mod strategy;
 mod stream;
 
+pub use access::Tokens;
 pub(crate) use origin::check as check_origin;
 pub(crate) use problem::{Problem, no_such_method, no_such_path};
 pub use server::{Bound, Server, Shared, router};

@@ -16,10 +16,16 @@ pub(crate) async fn check(request: Request, next: Next) -> Response {
     if request.method().is_safe() || !is_foreign(request.headers()) {
         return next.run(request).await;
     }
-    Problem::forbidden("a page of another origin cannot command this").into_response()
+    refused().into_response()
 }
 
-fn is_foreign(headers: &HeaderMap) -> bool {
+/// How such a request is refused.
+pub(super) fn refused() -> Problem {
+    Problem::forbidden("a page of another origin cannot command this")
+}
+
+/// Whether a request comes from another page than one of ours.
+pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let is_borrowed = text(header::HOST).is_none_or(|host| !is_address(host));
     match (headers.get("sec-fetch-site"), text(header::ORIGIN), text(header::HOST)) {

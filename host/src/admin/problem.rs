@@ -5,7 +5,12 @@ use std::time::Duration;
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// The media type of problems.
+pub(super) const PROBLEM_TYPE: &str = "application/problem+json";
 
 /// Why a request was not carried out.
 #[derive(Debug)]
@@ -16,6 +21,23 @@ pub(crate) struct Problem {
     retry_after: Option<Duration>,
     /// What is said beside, or instead of, the usual members.
     also: Vec<(&'static str, Value)>,
+}
+
+/// What is wrong, as RFC 9457 has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Details {
+    /// Why, for whoever asked.
+    detail: String,
+    /// The status of the answer.
+    #[schema(example = 404, minimum = 400, maximum = 599)]
+    status: u16,
+    /// The name of the status.
+    title: Option<&'static str>,
+    /// What kind of problem it is: none with a page of its own.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: &'static str,
 }
 
 impl Problem {
@@ -33,19 +55,24 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// It is not known who asks.
+    pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
     /// It is not for the one who asks.
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, detail)
     }
 
+    /// More was sent than is taken.
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
     /// The request is understood, but what it asks for does not work out.
     pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-    }
-
-    /// There is more of it than is taken.
-    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
     /// As things stand it cannot be done.
@@ -77,22 +104,27 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
+        let details = Details {
+            detail: self.detail,
+            status: self.status.as_u16(),
+            title: self.status.canonical_reason(),
+            kind: "about:blank",
+        };
+        // A struct of text and numbers becomes an object.
+        let mut body = serde_json::to_value(details).unwrap_or_default();
         if let Value::Object(members) = &mut body {
             members.extend(self.also.into_iter().map(|(member, value)| (member.to_owned(), value)));
         }
         let mut response = (self.status, Json(body)).into_response();
-        let kind = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_TYPE));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(after) = self.retry_after {
             // Whole seconds, and never one too few.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -5,58 +5,104 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::asked::Asked;
+use super::asked::{Asked, InPath};
 use super::problem::Problem;
 use super::server::Shared;
-use crate::sql::replica::{
-    Check, Difference, Digest, NoRebuild, NoTrust, Running, Sequencer, Stage, TableReport, VerifyReport,
-};
+use crate::sql::replica::{NoRebuild, NoTrust, Sequencer, Stage};
 
 /// Where it is seen how far things are.
 const SEEN: &str = "/api/sql";
 
+/// Something that goes on by itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Begun {
+    entry: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    /// The path where it is seen how far it is.
+    see: &'static str,
+}
+
+/// A node that is taken for right.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Trusted {
+    entry: String,
+    node: String,
+    /// Up to where it has applied the log.
+    position: u64,
+}
+
+/// An answer to what goes on by itself.
+type Accepted = (StatusCode, [(HeaderName, &'static str); 1], Json<Begun>);
+
+/// Fills a node anew from another.
+#[utoipa::path(post, path = "/api/sql/{entry}/rebuild/{node}", tag = "sql",
+    params(("entry" = String, Path), ("node" = String, Path)),
+    responses(
+        (status = 202, body = Begun, description = "It goes on; `GET /api/sql` says how far it is."),
+        (status = 400, description = "A name that is no text."),
+        (status = 404, description = "No such entry, or no such node."),
+        (status = 409, description = "As things stand it cannot be done."),
+    ))]
 pub(super) async fn rebuild(
     State(shared): State<Shared>,
-    Path((entry, node)): Path<(String, String)>,
-) -> Result<Response, Problem> {
+    InPath((entry, node)): InPath<(String, String)>,
+) -> Result<Accepted, Problem> {
     let done = sequencer(&shared, &entry)?.rebuild(&node).await;
     done.map_err(|error| match error {
         NoRebuild::Unknown(_) => Problem::not_found(error.to_string()),
         _ => Problem::conflict(error.to_string()),
     })?;
-    Ok(begun(json!({ "entry": entry, "node": node, "see": SEEN })))
+    Ok(begun(entry, Some(node)))
 }
 
-pub(super) async fn verify(State(shared): State<Shared>, Path(entry): Path<String>) -> Result<Response, Problem> {
+/// Compares all nodes that are up.
+#[utoipa::path(post, path = "/api/sql/{entry}/verify", tag = "sql", params(("entry" = String, Path)), responses(
+    (status = 202, body = Begun, description = "It goes on; `GET /api/sql` says how far it is."),
+    (status = 400, description = "A name that is no text."),
+    (status = 404, description = "No such entry."),
+    (status = 409, description = "As things stand it cannot be done."),
+))]
+pub(super) async fn verify(State(shared): State<Shared>, InPath(entry): InPath<String>) -> Result<Accepted, Problem> {
     sequencer(&shared, &entry)?.verify().map_err(|error| Problem::conflict(error.to_string()))?;
-    Ok(begun(json!({ "entry": entry, "see": SEEN })))
+    Ok(begun(entry, None))
 }
 
 /// How a node is to be trusted.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Trusting {
     /// Whatever those hold that do not answer.
     #[serde(default)]
+    #[param(required = false)]
     force: bool,
 }
 
+/// Takes a node for right where there is no other to go by.
+#[utoipa::path(post, path = "/api/sql/{entry}/trust/{node}", tag = "sql",
+    params(("entry" = String, Path), ("node" = String, Path), Trusting),
+    responses(
+        (status = 200, body = Trusted),
+        (status = 400, description = "The query cannot be read."),
+        (status = 404, description = "No such entry, or no such node."),
+        (status = 409, description = "There is a better one to go by, or others do not answer."),
+    ))]
 pub(super) async fn trust(
     State(shared): State<Shared>,
-    Path((entry, node)): Path<(String, String)>,
+    InPath((entry, node)): InPath<(String, String)>,
     Asked(how): Asked<Trusting>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Trusted>, Problem> {
     let position = sequencer(&shared, &entry)?.trust(&node, how.force).await.map_err(|error| match error {
         NoTrust::Unknown(_) => Problem::not_found(error.to_string()),
         _ => Problem::conflict(error.to_string()),
     })?;
-    Ok(Json(json!({ "entry": entry, "node": node, "position": position.0 })))
+    Ok(Json(Trusted { entry, node, position: position.0 }))
 }
 
 /// Who writes to an entry's nodes.
@@ -75,66 +121,6 @@ fn sequencer(shared: &Shared, name: &str) -> Result<Arc<Sequencer>, Problem> {
     }
 }
 
-fn begun(body: Value) -> Response {
-    let mut response = (StatusCode::ACCEPTED, Json(body)).into_response();
-    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(SEEN));
-    response
-}
-
-/// A comparison, as `GET /api/sql` shows it.
-pub(super) fn check(check: &Check) -> Value {
-    match check {
-        Check::Running(Running { position, done, tables, table, rows }) => json!({
-            "state": "running",
-            "position": position.map(|position| position.0),
-            "done": done,
-            "tables": tables,
-            "table": table,
-            "rows": rows,
-        }),
-        Check::Failed { why } => json!({ "state": "failed", "why": why }),
-        Check::Done(report) => json!({
-            "state": "done",
-            "equal": report.is_equal(),
-            "position": report.position.0,
-            "nodes": report.nodes,
-            "left_out": report.left_out.iter().map(|(node, why)| json!({ "node": node, "why": why })).collect::<Vec<_>>(),
-            "held_ms": report.held.as_secs_f64() * 1000.0,
-            "took_ms": report.took.as_secs_f64() * 1000.0,
-            "tables": report.tables.iter().map(|one| table(report, one)).collect::<Vec<_>>(),
-        }),
-    }
-}
-
-fn table(report: &VerifyReport, table: &TableReport) -> Value {
-    let found = report.nodes.iter().zip(&table.found).map(|(node, found)| digest(node, found.as_ref()));
-    let difference = |difference: &Difference| match difference {
-        Difference::Missing => json!({ "kind": "missing" }),
-        Difference::Columns(found) => {
-            let found =
-                report.nodes.iter().zip(found).map(|(node, columns)| json!({ "node": node, "columns": columns }));
-            json!({ "kind": "columns", "nodes": found.collect::<Vec<_>>() })
-        }
-        Difference::Rows { after, through, found } => {
-            let found = report.nodes.iter().zip(found).map(|(node, found)| digest(node, Some(found)));
-            json!({ "kind": "rows", "after": after, "through": through, "nodes": found.collect::<Vec<_>>() })
-        }
-    };
-    json!({
-        "name": table.name,
-        "equal": table.differences.is_empty(),
-        "nodes": found.collect::<Vec<_>>(),
-        "differences": table.differences.iter().map(difference).collect::<Vec<_>>(),
-        // Those that are not listed.
-        "more": table.more,
-    })
-}
-
-/// What a node has; no rows and no hash where it has no such table.
-fn digest(node: &str, found: Option<&Digest>) -> Value {
-    json!({
-        "node": node,
-        "rows": found.map(|found| found.rows),
-        "hash": found.map(|found| format!("{:032x}", found.sum)),
-    })
+fn begun(entry: String, node: Option<String>) -> Accepted {
+    (StatusCode::ACCEPTED, [(header::LOCATION, SEEN)], Json(Begun { entry, node, see: SEEN }))
 }

@@ -6,16 +6,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use axum::routing::{get, post};
+use arc_swap::ArcSwap;
 use axum::{Router, middleware};
 use tokio::sync::{oneshot, watch};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::stream::Live;
+use super::access::{self, Tokens};
+use super::document::{self, Document};
+use super::stream::{self, Live};
 use super::{
-    clusters, console, endpoints, events, health, metrics, origin, plugins, problem, repair, scaling, sql, strategy,
-    stream,
+    clusters, config, console, endpoints, events, health, metrics, plugin_commands, plugins, problem, repair, scaling,
+    sql, strategy,
 };
-use crate::config::ReloadStatus;
+use crate::config::{Overrides, ReloadStatus};
 use crate::discovery::Directory;
 use crate::model::ClusterName;
 use crate::observe::{EventLog, Served, WorkLog};
@@ -49,12 +53,21 @@ pub struct Shared {
     pub live: Arc<Live>,
     /// What became of the configuration file.
     pub reload: watch::Receiver<ReloadStatus>,
+    /// What the environment says over the file.
+    pub overrides: Arc<Overrides>,
+    /// What lets one in.
+    pub tokens: Arc<ArcSwap<Tokens>>,
 }
 
 impl Shared {
     /// What is being served at this moment.
     pub(super) fn served(&self) -> Arc<Served> {
         Arc::clone(&self.served.borrow())
+    }
+
+    /// What lets one in at this moment.
+    pub(super) fn tokens(&self) -> Arc<Tokens> {
+        self.tokens.load_full()
     }
 
     /// The counters of all workers together.
@@ -125,27 +138,46 @@ impl Server {
     pub fn stop(self) {}
 }
 
-/// All that the API answers.
+/// The whole API and the console, to be served wherever it is.
 pub fn router(shared: Shared) -> Router {
-    Router::new()
-        .route("/health", get(health::health))
-        .route("/metrics", get(metrics::metrics))
-        .route("/api/clusters", get(clusters::clusters))
-        .route("/api/config", get(health::config))
-        .route("/api/endpoints/{endpoint}/{command}", post(endpoints::command))
-        .route("/api/events", get(events::events))
-        .route("/api/events/stream", get(events::stream))
-        .route("/api/plugins", get(plugins::plugins))
-        .route("/api/sql", get(sql::entries))
-        .route("/api/sql/{entry}/rebuild/{node}", post(repair::rebuild))
-        .route("/api/sql/{entry}/trust/{node}", post(repair::trust))
-        .route("/api/sql/{entry}/verify", post(repair::verify))
-        .route("/strategy", post(strategy::switch))
-        .merge(scaling::routes(&shared))
+    let text = Document::default();
+    let (router, api) = routes(&shared, &text).split_for_parts();
+    text.set(document::finish(api));
+    router
         .merge(console::routes())
-        .merge(stream::routes())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(middleware::from_fn(origin::check))
+        .layer(middleware::from_fn_with_state(shared.clone(), access::check))
         .with_state(shared)
+}
+
+/// Every path, with what the document says of it.
+fn routes(shared: &Shared, text: &Document) -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(document::begin())
+        .routes(routes!(access::session))
+        .routes(routes!(health::health))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(clusters::clusters))
+        .routes(routes!(config::config))
+        .routes(routes!(config::validate))
+        .routes(routes!(endpoints::command))
+        .routes(routes!(events::events))
+        .routes(routes!(events::stream))
+        .routes(routes!(plugins::plugins))
+        .routes(routes!(plugin_commands::upload))
+        .routes(routes!(plugin_commands::rollback))
+        .routes(routes!(plugin_commands::disable))
+        .routes(routes!(plugin_commands::enable))
+        .routes(routes!(plugin_commands::logs))
+        .routes(routes!(sql::entries))
+        .routes(routes!(repair::rebuild))
+        .routes(routes!(repair::trust))
+        .routes(routes!(repair::verify))
+        .routes(routes!(strategy::choose))
+        .routes(routes!(strategy::policies))
+        .routes(routes!(strategy::strategies))
+        .routes(routes!(strategy::switch))
+        .merge(scaling::routes(shared))
+        .merge(stream::routes())
+        .merge(document::routes(text))
 }

@@ -1,176 +1,214 @@
-//! `GET /api/sql`: each SQL entry, what lies where behind it, who may be asked, and what it counted.
+//! `GET /api/sql`: each SQL entry, what lies where behind it, and what it counted. How replicated nodes stand is `replication`'s.
+
+use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State as Extracted;
-use serde_json::{Map, Value, json};
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::repair;
+use super::replication::{self, Replication};
 use super::server::Shared;
 use crate::config::SqlEntry;
 use crate::observe::ServedEntry;
 use crate::sql::figures::{Reading, Times};
-use crate::sql::layout::{Layout, TableWords};
-use crate::sql::replica::{Filling, NodeStatus, Seat, Seen, Stage, State};
+use crate::sql::layout::{Layout, ShardNodes, TableWords};
 
-/// What a proxy promises that does not have the log.
-const STANDBY_READS: &str = "each sees all that any node within reach was last seen to have, and its own position";
-
-pub(super) async fn entries(Extracted(shared): Extracted<Shared>) -> Json<Value> {
-    let served = shared.served();
-    Json(json!({ "entries": served.sql.values().map(entry).collect::<Vec<_>>() }))
+/// All SQL entries.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlEntries)]
+pub(crate) struct Entries {
+    pub(crate) entries: Vec<Entry>,
 }
 
-fn entry(served: &ServedEntry) -> Value {
+/// A database that stands for many. Scripts read its text: what is long comes last.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlEntry)]
+pub(crate) struct Entry {
+    pub(crate) backend: &'static str,
+    pub(crate) cache: PlanCache,
+    pub(crate) cluster: String,
+    pub(crate) figures: Figures,
+    pub(crate) name: String,
+    pub(crate) tables: Option<Vec<Table>>,
+    pub(crate) topology: &'static str,
+    /// Why no statement can be answered now.
+    pub(crate) unready: Option<String>,
+    /// Where every node holds everything.
+    pub(crate) replication: Option<Replication>,
+    pub(crate) shards: Option<Vec<Shard>>,
+}
+
+/// What the cache of plans came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PlanCache {
+    pub(crate) plan_hits: u64,
+    pub(crate) plan_misses: u64,
+    pub(crate) plans: u64,
+    pub(crate) text_hits: u64,
+    pub(crate) text_misses: u64,
+}
+
+/// Nodes that hold the same rows.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Shard {
+    pub(crate) name: String,
+    pub(crate) nodes: Vec<ShardNode>,
+}
+
+/// A node of a shard.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShardNode {
+    pub(crate) address: String,
+    pub(crate) name: String,
+}
+
+/// Which rows of a table are where.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlTable)]
+pub(crate) struct Table {
+    /// The column by which its rows are spread; null where every shard has all of them.
+    pub(crate) key: Option<String>,
+    pub(crate) name: String,
+    /// `ranges`, `hash`, `list`, `reference` or `split`.
+    pub(crate) placement: &'static str,
+    pub(crate) shards: Vec<TableShard>,
+}
+
+/// What a shard holds of a table.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TableShard {
+    pub(crate) holds: String,
+    pub(crate) shard: String,
+}
+
+/// What an entry counted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SqlFigures)]
+pub(crate) struct Figures {
+    pub(crate) answered: Vec<Answered>,
+    pub(crate) explained: u64,
+    /// By reason.
+    pub(crate) failed: BTreeMap<&'static str, u64>,
+    pub(crate) nodes: Vec<NodeFigures>,
+    pub(crate) partial: u64,
+    pub(crate) steps: Vec<StepTimes>,
+    pub(crate) under_way: u64,
+}
+
+/// Statements that were answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Answered {
+    pub(crate) average_ms: f64,
+    pub(crate) class: &'static str,
+    pub(crate) statements: u64,
+    pub(crate) tier: &'static str,
+}
+
+/// What a step of answering took.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StepTimes {
+    pub(crate) average_ms: f64,
+    pub(crate) step: &'static str,
+    pub(crate) times: u64,
+}
+
+/// What a node did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NodeFigures {
+    pub(crate) average_ms: f64,
+    pub(crate) failures: u64,
+    pub(crate) name: String,
+    pub(crate) rows: u64,
+    pub(crate) statements: u64,
+}
+
+/// All SQL entries with what lies where.
+#[utoipa::path(get, path = "/api/sql", tag = "sql", responses((status = 200, body = Entries)))]
+pub(super) async fn entries(State(shared): State<Shared>) -> Json<Entries> {
+    Json(read(&shared))
+}
+
+/// All SQL entries as they are now.
+pub(crate) fn read(shared: &Shared) -> Entries {
+    Entries { entries: shared.served().sql.values().map(entry).collect() }
+}
+
+fn entry(served: &ServedEntry) -> Entry {
     let SqlEntry { name, cluster, backend, topology, .. } = &*served.spec;
     let nodes = served.entry.nodes();
-    let (laid_out, why) = match &nodes {
+    let (laid_out, unready) = match &nodes {
         Ok(nodes) => (Some(nodes.layout()), None),
         Err(error) => (None, Some(error.to_string())),
     };
     let cached = served.entry.plan_figures();
-    json!({
-        "name": name.as_str(),
-        "cluster": cluster.as_str(),
-        "backend": backend.as_str(),
-        "topology": topology.as_str(),
-        "shards": laid_out.map(shards),
-        "tables": laid_out.map(|layout| layout.tables.iter().map(table).collect::<Vec<_>>()),
-        // Why no statement can be answered now.
-        "unready": why,
-        // Where every node holds everything.
-        "replication": served.entry.seat().map(|seat| replication(seat)),
-        "figures": figures(&served.figures.read()),
-        "cache": {
-            "text_hits": cached.text_hits,
-            "text_misses": cached.text_misses,
-            "plan_hits": cached.plan_hits,
-            "plan_misses": cached.plan_misses,
-            "plans": cached.plans,
+    Entry {
+        backend: backend.as_str(),
+        cache: PlanCache {
+            plan_hits: cached.plan_hits,
+            plan_misses: cached.plan_misses,
+            plans: cached.plans,
+            text_hits: cached.text_hits,
+            text_misses: cached.text_misses,
         },
-    })
-}
-
-fn replication(seat: &Seat) -> Value {
-    let stage = seat.stage();
-    let mut told = json!({ "log": stage.as_str(), "why": stage.why() });
-    if let (Some(standby), Value::Object(told)) = (stage.standby(), &mut told) {
-        let seen = |seen: Seen| {
-            json!({
-                "name": seen.name.as_str(),
-                "position": seen.position.map(|position| position.0),
-                "readable": seen.is_readable,
-                "why": seen.why,
-            })
-        };
-        told.insert("nodes".to_owned(), standby.nodes().into_iter().map(seen).collect());
-        told.insert("reads".to_owned(), Value::from(STANDBY_READS));
+        cluster: cluster.to_string(),
+        figures: figures(&served.figures.read()),
+        name: name.to_string(),
+        tables: laid_out.map(|layout| layout.tables.iter().map(table).collect()),
+        topology: topology.as_str(),
+        unready,
+        replication: served.entry.seat().map(|seat| replication::read(seat)),
+        shards: laid_out.map(shards),
     }
-    if let (Stage::Open(sequencer), Value::Object(told)) = (&stage, &mut told) {
-        let status = sequencer.status();
-        let (entries, fsyncs) = status.appended;
-        let nodes: Vec<Value> = status.nodes.iter().map(node).collect();
-        let more = json!({
-            "position": status.last.0,
-            "acknowledged": status.acknowledged.0,
-            "trimmed": status.trimmed.0,
-            "log_bytes": status.bytes,
-            "appended": entries,
-            "fsyncs": fsyncs,
-            "fenced_by_epoch": status.fenced,
-            "nodes": nodes,
-            // The comparison of all nodes that goes on, or the last one.
-            "verify": sequencer.check().as_ref().map(repair::check),
-        });
-        if let Value::Object(more) = more {
-            told.extend(more);
-        }
-    }
-    told
 }
 
-fn node(node: &NodeStatus) -> Value {
-    let (left, rate) = match node.state {
-        State::Recovering { left, rate } => (Some(left), Some(rate)),
-        _ => (None, None),
-    };
-    let (at, statement) = match &node.state {
-        State::Inconsistent { position, statement, .. } => (Some(position.0), Some(statement.as_str())),
-        _ => (None, None),
-    };
-    let filling = match &node.state {
-        State::Rebuilding { progress: Filling { from, tables, rows, bytes } } => {
-            Some(json!({ "from": from, "tables": tables, "rows": rows, "bytes": bytes }))
-        }
-        _ => None,
-    };
-    json!({
-        "name": node.name,
-        "state": node.state.name(),
-        "why": node.state.why(),
-        "position": node.position.0,
-        "lag": node.lag,
-        "readable": node.is_readable,
-        "flapping": node.is_flapping,
-        "left": left,
-        "rate": rate,
-        // Where it has differed from the others.
-        "differed_at": at,
-        "statement": statement,
-        // How far filling it anew is.
-        "filling": filling,
-    })
-}
-
-fn shards(layout: &Layout) -> Vec<Value> {
-    let shard = |shard: &crate::sql::layout::ShardNodes| {
+fn shards(layout: &Layout) -> Vec<Shard> {
+    let shard = |shard: &ShardNodes| {
         let nodes = shard.members.iter().map(|member| {
             let spec = &member.endpoint().spec;
-            json!({ "name": spec.name.as_str(), "address": spec.address.to_string() })
+            ShardNode { address: spec.address.to_string(), name: spec.name.to_string() }
         });
-        json!({ "name": shard.name, "nodes": nodes.collect::<Vec<_>>() })
+        Shard { name: shard.name.to_string(), nodes: nodes.collect() }
     };
     layout.shards.iter().map(shard).collect()
 }
 
-fn table(table: &TableWords) -> Value {
-    let shards = table.shards.iter().map(|(shard, holds)| json!({ "shard": shard, "holds": holds }));
-    json!({
-        "name": table.table,
-        "key": table.key,
-        "placement": table.way,
-        "shards": shards.collect::<Vec<_>>(),
-    })
+fn table(table: &TableWords) -> Table {
+    let held = |(shard, holds): &(String, String)| TableShard { holds: holds.clone(), shard: shard.clone() };
+    Table {
+        key: table.key.clone(),
+        name: table.table.clone(),
+        placement: table.way,
+        shards: table.shards.iter().map(held).collect(),
+    }
 }
 
-fn figures(reading: &Reading) -> Value {
-    let answered = reading.answered.iter().map(|((tier, class), times)| {
-        json!({ "tier": tier, "class": class, "statements": times.count(), "average_ms": average(times) })
+fn figures(reading: &Reading) -> Figures {
+    let answered = reading.answered.iter().map(|((tier, class), times)| Answered {
+        average_ms: average(times),
+        class,
+        statements: times.count(),
+        tier,
     });
-    let steps = reading
-        .steps
-        .iter()
-        .map(|(step, times)| json!({ "step": step.as_str(), "times": times.count(), "average_ms": average(times) }));
-    let nodes = reading.nodes.iter().map(|(name, node)| {
-        let average = node.time_us as f64 / 1000.0 / node.statements.max(1) as f64;
-        json!({
-            "name": name,
-            "statements": node.statements,
-            "failures": node.failures,
-            "rows": node.rows,
-            "average_ms": average,
-        })
+    let steps = reading.steps.iter();
+    let steps =
+        steps.map(|(step, times)| StepTimes { average_ms: average(times), step: step.as_str(), times: times.count() });
+    let nodes = reading.nodes.iter().map(|(name, node)| NodeFigures {
+        average_ms: node.time_us as f64 / 1000.0 / node.statements.max(1) as f64,
+        failures: node.failures,
+        name: name.clone(),
+        rows: node.rows,
+        statements: node.statements,
     });
-    let failed: Map<_, _> =
-        reading.failed.iter().map(|(reason, count)| ((*reason).to_owned(), Value::from(*count))).collect();
-    json!({
-        "under_way": reading.under_way,
-        "answered": answered.collect::<Vec<_>>(),
-        "failed": failed,
-        "partial": reading.partial,
-        "explained": reading.explained,
-        "steps": steps.collect::<Vec<_>>(),
-        "nodes": nodes.collect::<Vec<_>>(),
-    })
+    Figures {
+        answered: answered.collect(),
+        explained: reading.explained,
+        failed: reading.failed.clone(),
+        nodes: nodes.collect(),
+        partial: reading.partial,
+        steps: steps.collect(),
+        under_way: reading.under_way,
+    }
 }
 
 /// In milliseconds.

@@ -75,6 +75,8 @@ struct Prepared {
     sockets: Sockets,
     /// Where the admin API is to be, when that is new; none inside when there is to be none.
     admin: Option<Option<admin::Bound>>,
+    /// What lets operators in there.
+    tokens: Option<admin::Tokens>,
 }
 
 impl Fleet {
@@ -116,7 +118,9 @@ impl Fleet {
                 return Err(reason);
             }
         };
-        let Prepared { wards, assignments, mut seats, mut policies, listeners, sockets, admin } = prepared;
+        let Prepared { wards, assignments, mut seats, mut policies, listeners, sockets, admin, tokens } = prepared;
+        // First, so that nothing is served under the tokens before.
+        tokens.into_iter().for_each(|tokens| self.admin.tokens.store(Arc::new(tokens)));
 
         let earlier = Arc::clone(&self.publish.borrow().config);
         let disbanded = self.crews.follow(&earlier, &config, &wards).await;
@@ -262,7 +266,9 @@ impl Fleet {
             wards.insert(name.clone(), ward);
         }
         let serves = !before.clusters.is_empty();
-        let admin = match (serves && before.config.admin == config.admin, config.admin.address) {
+        let is_new = !serves || before.config.admin != config.admin;
+        let tokens = is_new.then(|| admin::Tokens::read(&config.admin)).transpose()?;
+        let admin = match (serves && before.config.admin.address == config.admin.address, config.admin.address) {
             (true, _) => None,
             (false, None) => Some(None),
             (false, Some(address)) => {
@@ -271,7 +277,7 @@ impl Fleet {
             }
         };
         let (listeners, sockets) = self.bind(config).await?;
-        Ok(Prepared { wards, assignments, seats, policies, listeners, sockets, admin })
+        Ok(Prepared { wards, assignments, seats, policies, listeners, sockets, admin, tokens })
     }
 
     /// The parts of a cluster that was not there.

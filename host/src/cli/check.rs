@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::say;
+use crate::admin::Tokens;
 use crate::app::checking::backend;
 use crate::circuit::Circuits;
 use crate::cluster::LiveCluster;
@@ -31,7 +32,8 @@ pub(super) async fn run(path: &Path, overrides: &Overrides) -> anyhow::Result<()
         (counted(config.listeners.len(), "listener"), counted(config.clusters.len(), "cluster"));
     say(&format!("{}: {listeners}, {clusters}", path.display()));
     let (blind, catalog) = check_sources(&config).await;
-    let wrong = check_plugins(&config).await?
+    let wrong = check_tokens(&config)
+        + check_plugins(&config).await?
         + blind
         + check_endpoints(&config, &catalog).await
         + check_sql(&config, &catalog).await;
@@ -39,6 +41,23 @@ pub(super) async fn run(path: &Path, overrides: &Overrides) -> anyhow::Result<()
         0 => Ok(()),
         1 => bail!("1 thing is wrong"),
         many => bail!("{many} things are wrong"),
+    }
+}
+
+/// Tells whether the tokens of the admin API can be had, and by whom else; returns how many things are wrong.
+fn check_tokens(config: &Config) -> usize {
+    match Tokens::read(&config.admin) {
+        Err(why) => {
+            say(&format!("  {why}"));
+            1
+        }
+        Ok(tokens) => {
+            let exposed = tokens.exposed();
+            for file in &exposed {
+                say(&format!("  admin: {}: everybody on this machine may read it: chmod o-r", file.display()));
+            }
+            exposed.len()
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: what a person types, turned into calls of the library. Only here is anything printed.
 
+mod ask;
 mod check;
 mod demo;
 mod node;

@@ -32,18 +32,19 @@ mod tests;
 pub use error::{ConfigError, ConfigErrors};
 pub use load::{load, parse};
 pub use overrides::{
-    ADDRESS_VARIABLE, ADMIN_ADDRESS_VARIABLE, BACKEND_LABEL_VARIABLE, BACKEND_NETWORK_VARIABLE, CONFIG_VARIABLE,
-    DEFAULT_FILE, DOCKER_DISCOVERY_VARIABLE, DOCKER_HOST_VARIABLE, Overrides, PLUGINS_VARIABLE, PORT_VARIABLE,
-    REDIS_URL_VARIABLE, STATE_VARIABLE, TOTAL_RECORDS_VARIABLE, WORKERS_VARIABLE,
+    ADDRESS_VARIABLE, ADMIN_ADDRESS_VARIABLE, ADMIN_READ_TOKEN_VARIABLE, ADMIN_TOKEN_VARIABLE, BACKEND_LABEL_VARIABLE,
+    BACKEND_NETWORK_VARIABLE, CONFIG_VARIABLE, DEFAULT_FILE, DOCKER_DISCOVERY_VARIABLE, DOCKER_HOST_VARIABLE,
+    Overrides, PLUGINS_VARIABLE, PORT_VARIABLE, REDIS_URL_VARIABLE, STATE_VARIABLE, TOTAL_RECORDS_VARIABLE,
+    WORKERS_VARIABLE,
 };
-pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader, is_change};
+pub use reload::{ReloadError, ReloadFailure, ReloadHint, ReloadStatus, Reloader, is_change, keep_what_cannot_change};
 pub use resilience::{
     Capacity, Check, CheckKind, Circuit, FailureRatio, Failures, Health, Hedge, HttpCheck, PolicySpec, Retry,
     RetryBudget, SqlCheck,
 };
 pub use settings::{
     Admin, BodyRate, Cluster, Config, HostMatch, Limits, Listener, PathMatch, PluginLimits, Plugins, Pool, RequestRate,
-    Route, RouteMatch, RouteTarget, StrategySpec, Timeouts,
+    Route, RouteMatch, RouteTarget, StrategySpec, Timeouts, TokenSpec,
 };
 pub use sources::{
     ContainerLabel, ContainerTemplate, DnsQuery, DnsSource, DockerEngine, DockerSource, DriverSpec, ProcessTemplate,

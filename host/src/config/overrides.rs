@@ -13,6 +13,10 @@ pub const CONFIG_VARIABLE: &str = "LEVERFRAME_CONFIG";
 pub const ADDRESS_VARIABLE: &str = "LEVERFRAME_ADDRESS";
 /// The address of the admin API.
 pub const ADMIN_ADDRESS_VARIABLE: &str = "LEVERFRAME_ADMIN_ADDRESS";
+/// The token of the admin API that lets one command; goes before the file's.
+pub const ADMIN_TOKEN_VARIABLE: &str = "LEVERFRAME_ADMIN_TOKEN";
+/// The token of the admin API that lets one read; goes before the file's.
+pub const ADMIN_READ_TOKEN_VARIABLE: &str = "LEVERFRAME_ADMIN_READ_TOKEN";
 /// The plugin folder; relative to the working folder.
 pub const PLUGINS_VARIABLE: &str = "LEVERFRAME_PLUGINS";
 /// How many data-path threads run.
@@ -48,6 +52,10 @@ pub struct Overrides {
     pub address: Option<String>,
     /// [`ADMIN_ADDRESS_VARIABLE`].
     pub admin_address: Option<String>,
+    /// [`ADMIN_TOKEN_VARIABLE`].
+    pub admin_token: Option<Secret>,
+    /// [`ADMIN_READ_TOKEN_VARIABLE`].
+    pub admin_read_token: Option<Secret>,
     /// [`PLUGINS_VARIABLE`].
     pub plugins: Option<PathBuf>,
     /// [`WORKERS_VARIABLE`].
@@ -86,6 +94,8 @@ impl Overrides {
         Self {
             address: text(ADDRESS_VARIABLE),
             admin_address: text(ADMIN_ADDRESS_VARIABLE),
+            admin_token: text(ADMIN_TOKEN_VARIABLE).map(Secret::new),
+            admin_read_token: text(ADMIN_READ_TOKEN_VARIABLE).map(Secret::new),
             plugins: read(PLUGINS_VARIABLE).map(PathBuf::from),
             workers: text(WORKERS_VARIABLE),
             state: read(STATE_VARIABLE).map(PathBuf::from),

@@ -280,7 +280,7 @@ pub fn is_change(kind: EventKind) -> bool {
 }
 
 /// Puts back what is fixed for the life of the process, and says so.
-fn keep_what_cannot_change(config: &mut Config, running: &Config) -> Vec<String> {
+pub fn keep_what_cannot_change(config: &mut Config, running: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     if config.workers != running.workers {
         let wanted = std::mem::replace(&mut config.workers, running.workers);

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::resilience::{Capacity, Circuit, Failures, Health, Retry};
 use super::sources::{Scaling, SourceSpec};
-use super::sql::SqlEntry;
+use super::sql::{Secret, SqlEntry};
 use crate::model::{ClusterName, EndpointSpec, ListenerName, PluginName, SqlName};
 
 /// All of it.
@@ -245,9 +245,25 @@ impl PluginLimits {
     pub const MOST_TABLE_ELEMENTS: usize = 100_000;
 }
 
-/// Where operators connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where operators connect, and what lets them in.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// The address; none serves no admin API.
+    /// The address; none serves no admin API at an address of its own. Other machines reach it only where there is a token,
+    /// or where that was said not to matter.
     pub address: Option<SocketAddr>,
+    /// Lets one read and command.
+    pub token: Option<TokenSpec>,
+    /// Lets one read.
+    pub read_only_token: Option<TokenSpec>,
+    /// Other machines may reach it without any token.
+    pub allow_without_token: bool,
+}
+
+/// Where a token is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSpec {
+    /// Here: the environment said it.
+    Given(Secret),
+    /// In a file, which may get another while the program runs.
+    File(PathBuf),
 }

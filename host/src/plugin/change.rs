@@ -22,7 +22,7 @@ use crate::routing::Seat;
 /// A change under way.
 pub struct Change<'a> {
     supervisor: &'a Supervisor,
-    state: MutexGuard<'a, State>,
+    pub(super) state: MutexGuard<'a, State>,
 }
 
 impl Supervisor {
@@ -76,7 +76,8 @@ impl Change<'_> {
         Ok(seats)
     }
 
-    async fn switch(mut self, clusters: Vec<ClusterName>, spec: StrategySpec) -> Result<(), SeatError> {
+    /// Gives some clusters another strategy: all of them, or none.
+    pub(super) async fn switch(mut self, clusters: Vec<ClusterName>, spec: StrategySpec) -> Result<(), SeatError> {
         let version = self.version(&spec.plugin, &spec.config, World::RoutingStrategy).await?;
         let clusters: Vec<_> = clusters.into_iter().map(|cluster| (cluster, spec.clone())).collect();
         let seated = self.supervisor.seat_all(&mut self.state, &version, &clusters).await;
@@ -96,6 +97,9 @@ impl Change<'_> {
     async fn version(&mut self, plugin: &PluginName, config: &str, world: World) -> Result<Arc<Version>, SeatError> {
         let registry = &self.supervisor.registry;
         let failed = |error: LoadError| SeatError::Plugin { name: plugin.clone(), error };
+        if registry.read().get(plugin).is_some_and(|entry| entry.disabled) {
+            return Err(SeatError::Disabled { name: plugin.clone() });
+        }
         if let Some(version) = registry.current(plugin) {
             version.artifact.expect(world).map_err(failed)?;
             return Ok(version);

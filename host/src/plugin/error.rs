@@ -71,6 +71,44 @@ pub enum LoadError {
     Io(String),
 }
 
+/// Why what an operator asked of a plugin is not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// No plugin of that name.
+    #[error("no plugin is named `{0}`")]
+    Unknown(PluginName),
+    /// It was never replaced, or what it replaced is gone.
+    #[error("plugin `{0}` has no version before the one that serves")]
+    NoPrevious(PluginName),
+    /// It chooses somewhere.
+    #[error(
+        "plugin `{name}` chooses in: {clusters}; switch these, or say `?force=true` to have `round-robin` choose there"
+    )]
+    Chooses {
+        /// Which.
+        name: PluginName,
+        /// Where.
+        clusters: String,
+    },
+    /// It judges somewhere.
+    #[error("plugin `{name}` judges in: {clusters}; take it out of their `health.policies` in the file first")]
+    Judges {
+        /// Which.
+        name: PluginName,
+        /// Where.
+        clusters: String,
+    },
+    /// It is the one that chooses where others are disabled.
+    #[error("`round-robin` stands in for plugins that are disabled, and cannot be")]
+    StandsIn,
+    /// A version will not do.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A strategy cannot be seated.
+    #[error(transparent)]
+    Seat(#[from] SeatError),
+}
+
 /// Why a cluster cannot have a strategy or a policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SeatError {
@@ -89,6 +127,12 @@ pub enum SeatError {
         name: PluginName,
         /// Why its file was refused.
         reason: String,
+    },
+    /// An operator has forbidden its use.
+    #[error("plugin `{name}` is disabled; `POST /api/plugins/{name}/enable` allows its use again")]
+    Disabled {
+        /// What was asked for.
+        name: PluginName,
     },
     /// The change did not come to its end.
     #[error("the change was stopped: {0}")]

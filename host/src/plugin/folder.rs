@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use notify::{Event, Watcher};
 use tokio::sync::Notify;
 
+use super::artifact::ContentHash;
 use super::supervisor::Supervisor;
 use super::version::Origin;
 use crate::config::is_change;
@@ -106,6 +107,9 @@ impl Folder {
         }
         match tokio::fs::read(&path).await {
             // The outcome is in the registry, where operators look.
+            Ok(bytes) if self.supervisor.went_back_from(&name, ContentHash::of(&bytes)).await => {
+                tracing::info!(plugin = name.as_str(), %origin, "left alone: an operator went back from these bytes");
+            }
             Ok(bytes) => drop(self.supervisor.offer(&name, bytes, origin).await),
             Err(error) => self.supervisor.refuse(&name, None, origin, format!("cannot be read: {error}")),
         }
@@ -137,6 +141,12 @@ fn files(folder: &Path) -> io::Result<BTreeMap<PluginName, (PathBuf, Stamp)>> {
         }
     }
     Ok(files)
+}
+
+/// The file of a plugin in a folder: the one that is there, or a new one.
+pub(super) fn file_of(folder: &Path, name: &PluginName) -> PathBuf {
+    let found = files(folder).ok().and_then(|mut files| files.remove(name));
+    found.map_or_else(|| folder.join(format!("{name}.wasm")), |(path, _)| path)
 }
 
 fn stamp(metadata: &std::fs::Metadata) -> Stamp {

@@ -9,9 +9,10 @@ use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use super::bindings::policy::leverframe::plugin::{health_types, peers};
 use super::bindings::strategy::leverframe::plugin::{cluster, request, runtime, state, types};
 use super::figures::CustomMetrics;
+use super::lines::LogLines;
 use super::shared_state::{SharedState, StateError};
 use crate::config::PluginLimits;
-use crate::model::{EndpointId, Peers, PluginName, RequestHead, StatementClass, one_line};
+use crate::model::{ClusterName, EndpointId, Peers, PluginName, RequestHead, StatementClass, one_line};
 use crate::routing::Candidates;
 
 /// Bytes of standard output kept from one call, so that a panic's message can be shown.
@@ -32,6 +33,8 @@ pub struct Shared {
     pub state: SharedState,
     /// Its own metrics.
     pub metrics: CustomMetrics,
+    /// What it logged last.
+    pub lines: LogLines,
 }
 
 /// The host's side of one instance.
@@ -42,6 +45,8 @@ pub(super) struct Context {
     pub(super) candidates: Arc<Candidates>,
     pub(super) peers: Arc<Peers>,
     shared: Arc<Shared>,
+    /// The cluster that it decides for.
+    cluster: Option<ClusterName>,
     started: Instant,
     /// What the guest wrote to a standard stream in this call.
     printed: String,
@@ -54,7 +59,11 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(shared: Arc<Shared>, limits: &PluginLimits, started: Instant) -> Self {
+    pub(super) fn new(
+        (shared, cluster): (Arc<Shared>, Option<&ClusterName>),
+        limits: &PluginLimits,
+        started: Instant,
+    ) -> Self {
         let store_limits = StoreLimitsBuilder::new()
             .memory_size(limits.memory_bytes)
             .table_elements(limits.table_elements)
@@ -67,6 +76,7 @@ impl Context {
             candidates: Arc::default(),
             peers: Arc::default(),
             shared,
+            cluster: cluster.cloned(),
             started,
             printed: String::new(),
             line: String::new(),
@@ -109,7 +119,9 @@ impl Context {
 
     fn end_line(&mut self) {
         if !self.line.trim().is_empty() && self.may_log() {
-            tracing::info!(plugin = self.shared.plugin.as_str(), "{}", self.line.trim_end());
+            let line = self.line.trim_end();
+            tracing::info!(plugin = self.shared.plugin.as_str(), "{line}");
+            self.shared.lines.keep("info", line, self.cluster.as_ref());
         }
         self.line.clear();
     }
@@ -258,12 +270,25 @@ impl runtime::Host for Context {
         }
         let plugin = self.shared.plugin.as_str();
         let message = one_line(&message, MAX_LINE);
-        match level {
-            runtime::Level::Debug => tracing::debug!(plugin, "{message}"),
-            runtime::Level::Info => tracing::info!(plugin, "{message}"),
-            runtime::Level::Warn => tracing::warn!(plugin, "{message}"),
-            runtime::Level::Error => tracing::error!(plugin, "{message}"),
-        }
+        let level = match level {
+            runtime::Level::Debug => {
+                tracing::debug!(plugin, "{message}");
+                "debug"
+            }
+            runtime::Level::Info => {
+                tracing::info!(plugin, "{message}");
+                "info"
+            }
+            runtime::Level::Warn => {
+                tracing::warn!(plugin, "{message}");
+                "warn"
+            }
+            runtime::Level::Error => {
+                tracing::error!(plugin, "{message}");
+                "error"
+            }
+        };
+        self.shared.lines.keep(level, &message, self.cluster.as_ref());
     }
 
     fn now_us(&mut self) -> u64 {

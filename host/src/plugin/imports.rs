@@ -54,6 +54,15 @@ impl World {
             Self::HealthPolicy => "health-policy",
         }
     }
+
+    /// That of a component that is known to be a plugin, as the embedded ones are: by what it is made to export, without
+    /// compiling it.
+    pub fn embedded(bytes: &[u8]) -> Self {
+        match memchr::memmem::find(bytes, POLICY_EXPORT.as_bytes()) {
+            Some(_) => Self::HealthPolicy,
+            None => Self::RoutingStrategy,
+        }
+    }
 }
 
 /// The world of a component with these exports.

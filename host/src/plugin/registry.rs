@@ -35,6 +35,8 @@ pub struct PluginEntry {
     pub refused: Option<Refusal>,
     /// What an operator should know beside that.
     pub note: Option<String>,
+    /// Whether an operator has forbidden its use.
+    pub disabled: bool,
 }
 
 /// All plugins by name.

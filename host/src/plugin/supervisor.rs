@@ -6,6 +6,7 @@
 //! wait for it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -19,6 +20,7 @@ use super::error::LoadError;
 use super::figures::CustomMetrics;
 use super::host::Shared;
 use super::imports::World;
+use super::lines::LogLines;
 use super::recovery::Place;
 use super::registry::{Refusal, Registry};
 use super::restart::{Backoff, Trouble};
@@ -71,6 +73,8 @@ pub(super) struct State {
     pub(super) judging: BTreeMap<ClusterName, Judging>,
     shared: BTreeMap<PluginName, Arc<Shared>>,
     revisions: u64,
+    /// Of each plugin, the bytes that an operator went back from: they do not come back by themselves.
+    pub(super) gone_back: BTreeMap<PluginName, ContentHash>,
     /// Of each plugin, the bytes that were taken back last, and why.
     pub(super) taken_back: BTreeMap<PluginName, (ContentHash, String)>,
     pub(super) backoffs: BTreeMap<(ClusterName, Place), Backoff>,
@@ -106,6 +110,11 @@ impl Supervisor {
     /// Takes over limits from a new configuration; instances that are seated keep theirs.
     pub fn set_limits(&self, plugins: Plugins) {
         self.plugins.store(Arc::new(plugins));
+    }
+
+    /// The drop-in folder, if there is one.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.plugins.load().folder.clone()
     }
 
     /// The limits that a plugin lives under.
@@ -187,6 +196,7 @@ impl Supervisor {
         let mut state = self.state.lock().await;
         let version = Arc::new(Version::new(name.clone(), state.next_revision(), compiled, origin));
         let swap = self.swap(&mut state, &version).await?;
+        state.gone_back.remove(name);
         self.registry.change(name, |entry| {
             entry.previous = entry.current.replace(version);
             (entry.refused, entry.note) = (None, None);
@@ -277,7 +287,7 @@ impl State {
     fn shared_of(&mut self, plugin: &PluginName, state_bytes: usize) -> Arc<Shared> {
         let new = || {
             let (state, metrics) = (SharedState::new(state_bytes), CustomMetrics::default());
-            Arc::new(Shared { plugin: plugin.clone(), state, metrics })
+            Arc::new(Shared { plugin: plugin.clone(), state, metrics, lines: LogLines::default() })
         };
         Arc::clone(self.shared.entry(plugin.clone()).or_insert_with(new))
     }

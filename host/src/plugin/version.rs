@@ -20,6 +20,8 @@ pub enum Origin {
     Embedded,
     /// A file in the drop-in folder.
     File(PathBuf),
+    /// An operator sent them, and there is no drop-in folder to keep them in.
+    Sent,
 }
 
 impl std::fmt::Display for Origin {
@@ -27,6 +29,7 @@ impl std::fmt::Display for Origin {
         match self {
             Self::Embedded => f.write_str("embedded"),
             Self::File(path) => path.display().fmt(f),
+            Self::Sent => f.write_str("sent"),
         }
     }
 }

@@ -75,7 +75,7 @@ impl Workshop {
     ) -> Result<PolicySeat, LoadError> {
         let (cluster, config) = (cluster.clone(), spec.config.clone());
         blocking(move || {
-            let policy = Box::new(PolicyInstance::configured(self.setup(), &config)?);
+            let policy = Box::new(PolicyInstance::configured(self.setup(&cluster), &config)?);
             let figures = self.version.figures.policy(&cluster, position);
             Ok(PolicySeat { holder: self.version.holder(), policy, figures })
         })
@@ -83,16 +83,17 @@ impl Workshop {
     }
 
     fn seat(&self, worker: usize, cluster: &ClusterName, config: &str) -> Result<Seat, LoadError> {
-        let strategy = Box::new(StrategyInstance::configured(self.setup(), config)?);
+        let strategy = Box::new(StrategyInstance::configured(self.setup(cluster), config)?);
         Ok(Seat { holder: self.version.holder(), strategy, figures: self.version.figures.seat(worker, cluster) })
     }
 
-    fn setup(&self) -> InstanceSetup<'_> {
+    fn setup<'a>(&'a self, cluster: &'a ClusterName) -> InstanceSetup<'a> {
         InstanceSetup {
             engine: &self.engine,
             artifact: &self.version.artifact,
             shared: &self.shared,
             limits: &self.limits,
+            cluster: Some(cluster),
         }
     }
 }

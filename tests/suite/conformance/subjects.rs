@@ -7,7 +7,8 @@ use std::sync::{Arc, LazyLock};
 use leverframe::config::PluginLimits;
 use leverframe::model::PluginName;
 use leverframe::plugin::{
-    Artifact, CustomMetrics, InstanceSetup, PluginEngine, Shared, SharedState, StrategyInstance, World, builtins,
+    Artifact, CustomMetrics, InstanceSetup, LogLines, PluginEngine, Shared, SharedState, StrategyInstance, World,
+    builtins,
 };
 use leverframe::routing::Strategy;
 use leverframe_sdk::RoutingStrategy;
@@ -124,14 +125,14 @@ pub(crate) fn built_in(world: World) -> Vec<PluginName> {
 /// What the instances of a plugin share: nothing so far.
 pub(crate) fn shared(plugin: &PluginName) -> Arc<Shared> {
     let state = SharedState::new(PluginLimits::default().state_bytes);
-    Arc::new(Shared { plugin: plugin.clone(), state, metrics: CustomMetrics::default() })
+    Arc::new(Shared { plugin: plugin.clone(), state, metrics: CustomMetrics::default(), lines: LogLines::default() })
 }
 
 /// Makes something of a built-in plugin's component.
 pub(crate) fn with_setup<T>(plugin: &PluginName, make: impl FnOnce(InstanceSetup<'_>) -> T) -> T {
     let Compiled { engine, artifacts } = &*COMPILED;
     let (shared, limits) = (shared(plugin), PluginLimits::default());
-    make(InstanceSetup { engine, artifact: &artifacts[plugin], shared: &shared, limits: &limits })
+    make(InstanceSetup { engine, artifact: &artifacts[plugin], shared: &shared, limits: &limits, cluster: None })
 }
 
 /// An engine for all tests that need no other: each reserves terabytes of addresses.

@@ -4,15 +4,17 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::http::uri::PathAndQuery;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::*;
 use crate::cluster::LiveCluster;
 use crate::config::{DriverSpec, ProcessTemplate, Scaling};
-use crate::model::Events;
+use crate::model::{Address, EndpointName, Events};
 use crate::scaling::{Driver, DriverError, Driving, Node, Probe, Setup};
 
 /// Starts every node, at one address.
@@ -79,7 +81,7 @@ async fn read(response: Response) -> (u16, Value, Option<String>) {
 }
 
 async fn post_scale(scalers: &Scalers, body: &'static str) -> (u16, Value, Option<String>) {
-    read(scale(State(scalers.clone()), Ok(Bytes::from_static(body.as_bytes()))).await.into_response()).await
+    read(scale(State(scalers.clone()), Sent(Ok(Bytes::from_static(body.as_bytes())))).await.into_response()).await
 }
 
 fn which(cluster: Option<&str>) -> Result<Asked<Which>, Problem> {
@@ -101,8 +103,8 @@ async fn the_count_changes_once_in_a_cooldown() {
     assert_eq!(body["nodes"][4]["state"], "draining");
     tokio::time::sleep(Duration::from_millis(500)).await;
     let shown = show(State(scalers)).await.0;
-    assert_eq!(shown["clusters"][0]["nodes"].as_array().map(Vec::len), Some(4));
-    assert_eq!(shown["clusters"][0]["nodes"][0]["state"], "running");
+    assert_eq!(shown.clusters[0].nodes.len(), 4);
+    assert_eq!(shown.clusters[0].nodes[0].state, "running");
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,7 +132,7 @@ async fn each_mistake_of_a_count_has_its_status() {
 async fn the_small_api_adds_and_removes_by_name() {
     let scalers = scalers(&["web"]);
     let state = || State(scalers.clone());
-    let body = |text: &'static str| Ok(Bytes::from_static(text.as_bytes()));
+    let body = |text: &'static str| Sent(Ok(Bytes::from_static(text.as_bytes())));
     let (status, answer, _) =
         read(add(state(), which(None), body(r#"{"n": 2, "hostnames": ["S5"]}"#)).await.into_response()).await;
     assert_eq!((status, &answer["status"]), (200, &json!("successful")));
@@ -158,12 +160,12 @@ async fn the_small_api_says_what_is_wrong() {
         (r#"{"hostnames": []}"#, "the body cannot be read: missing field `n`"),
     ] {
         let (status, answer, _) =
-            read(add(state(), which(None), Ok(Bytes::from_static(text.as_bytes()))).await.into_response()).await;
+            read(add(state(), which(None), Sent(Ok(Bytes::from_static(text.as_bytes())))).await.into_response()).await;
         assert_eq!((status, &answer["status"]), (400, &json!("failure")), "{text}");
         assert!(answer["message"].as_str().unwrap().starts_with(message), "{answer}");
         assert_eq!(answer["message"], answer["detail"]);
     }
     let unknown = Bytes::from_static(br#"{"n": 1, "hostnames": ["x"]}"#);
-    let (status, answer, _) = read(rm(state(), which(None), Ok(unknown)).await.into_response()).await;
+    let (status, answer, _) = read(rm(state(), which(None), Sent(Ok(unknown))).await.into_response()).await;
     assert_eq!((status, &answer["message"]), (400, &json!("no node is named `x`")));
 }

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -16,7 +17,7 @@ use tokio::time::timeout;
 
 use super::live::{Ear, Heard, Overview, enveloped};
 use super::maker::{event_frame, overview_now, work};
-use crate::admin::access::Access;
+use crate::admin::access::Allowed;
 use crate::admin::server::Shared;
 
 /// How often it is seen whether the process ends; a connection that goes on would hold that up.
@@ -31,9 +32,18 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 /// The newest events that one who missed some gets.
 const MISSED: usize = 1_000;
 
-pub(super) async fn stream(State(shared): State<Shared>, access: Access, headers: HeaderMap) -> Response {
+/// All that goes on, as server-sent events: `overview` when one comes and whenever it differs, `tick` each second, `event`,
+/// `query` and `progress` as they come.
+#[utoipa::path(get, path = "/api/stream", tag = "console", responses(
+    (status = 200, description = "Each event has one line of JSON; an `event` has its number, so that one who comes back with `Last-Event-ID` gets what was missed.", content_type = "text/event-stream", body = String),
+))]
+pub(super) async fn stream(
+    State(shared): State<Shared>,
+    Extension(allowed): Extension<Allowed>,
+    headers: HeaderMap,
+) -> Response {
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let listener = Listener::start(shared, access, last_seen).await;
+    let listener = Listener::start(shared, allowed, last_seen);
     let body = Body::from_stream(stream::unfold(listener, |mut listener| async move {
         let next = listener.next().await?;
         Some((Ok::<_, Infallible>(next), listener))
@@ -44,7 +54,7 @@ pub(super) async fn stream(State(shared): State<Shared>, access: Access, headers
 
 struct Listener {
     shared: Shared,
-    access: Access,
+    allowed: Allowed,
     ear: Ear,
     /// What it gets before anything else.
     first: VecDeque<Bytes>,
@@ -53,13 +63,13 @@ struct Listener {
 
 impl Listener {
     /// One that has seen the events up to a number, if it has.
-    async fn start(shared: Shared, access: Access, last_seen: Option<u64>) -> Self {
+    fn start(shared: Shared, allowed: Allowed, last_seen: Option<u64>) -> Self {
         // Before anything is read, so that nothing falls in between.
         let mut ear = shared.live.listen();
         let newest = shared.events.after(0, 1).last().map_or(0, |event| event.id);
         ear.last_event = newest;
-        let mut listener = Self { shared, access, ear, first: VecDeque::new(), silent: 0 };
-        listener.tell_all().await;
+        let mut listener = Self { shared, allowed, ear, first: VecDeque::new(), silent: 0 };
+        listener.tell_all();
         if let Some(last_seen) = last_seen {
             let missed = listener.shared.events.follow(Some(last_seen)).before;
             listener.first.extend(missed.iter().filter(|event| event.id <= newest).map(|event| event_frame(event)));
@@ -79,7 +89,7 @@ impl Listener {
             match timeout(LOOK, self.ear.next()).await {
                 Ok(Heard::Text(text)) => return Some(text),
                 Ok(Heard::Overview(overview)) => return Some(self.text(&overview)),
-                Ok(Heard::Missed) => self.catch_up().await,
+                Ok(Heard::Missed) => self.catch_up(),
                 Ok(Heard::Over) => return None,
                 Err(_) => {
                     self.silent += 1;
@@ -92,8 +102,8 @@ impl Listener {
     }
 
     /// Leaves out what it was too slow for, but for the events.
-    async fn catch_up(&mut self) {
-        self.tell_all().await;
+    fn catch_up(&mut self) {
+        self.tell_all();
         for event in self.shared.events.after(self.ear.last_event, MISSED) {
             self.ear.last_event = event.id;
             self.first.push_back(event_frame(&event));
@@ -101,16 +111,16 @@ impl Listener {
     }
 
     /// Tells how everything stands.
-    async fn tell_all(&mut self) {
-        let overview = overview_now(&self.shared).await;
+    fn tell_all(&mut self) {
+        let overview = overview_now(&self.shared);
         self.first.push_back(self.text(&overview));
         self.first.push_back(enveloped("progress", None, &work(&self.shared)));
     }
 
     fn text(&self, overview: &Overview) -> Bytes {
-        match self.access {
-            Access::Read => overview.read.clone(),
-            Access::Write => overview.write.clone(),
+        match self.allowed {
+            Allowed::Read => overview.read.clone(),
+            Allowed::Write => overview.write.clone(),
         }
     }
 }

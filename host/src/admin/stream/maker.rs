@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::live::{Frame, Overview, enveloped, frame};
 use super::overview;
-use super::said::{self, Query};
+use super::said::{Query, Works};
 use super::tick::Tick;
 use crate::admin::events;
 use crate::admin::server::Shared;
@@ -34,7 +33,7 @@ pub async fn run(shared: Shared) {
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            _ = beat.tick() => maker.beat().await,
+            _ = beat.tick() => maker.beat(),
             event = events.recv() => match event {
                 Ok(event) => maker.event(&event),
                 Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "events came too fast for the stream"),
@@ -59,7 +58,7 @@ impl Maker {
         Self { shared, sampler, beats: 0, last_query: 0, work: Vec::new() }
     }
 
-    async fn beat(&mut self) {
+    fn beat(&mut self) {
         self.beats += 1;
         if self.shared.live.has_listeners() {
             self.queries();
@@ -68,7 +67,7 @@ impl Maker {
         if self.beats.is_multiple_of(BEATS) {
             self.second();
             if self.shared.live.has_listeners() {
-                let (overview, differs) = self.shared.live.keep_overview(overview::make(&self.shared).await);
+                let (overview, differs) = self.shared.live.keep_overview(overview::make(&self.shared));
                 if differs {
                     self.shared.live.send(Frame::Overview(overview));
                 }
@@ -114,7 +113,8 @@ impl Maker {
 
 /// The work that goes on, as JSON.
 pub(super) fn work(shared: &Shared) -> Vec<u8> {
-    json!({ "work": said::work(shared) }).to_string().into_bytes()
+    // Texts and numbers: there is always a JSON of it.
+    serde_json::to_vec(&Works::now(shared)).unwrap_or_default()
 }
 
 /// An event, as it stands in the stream.
@@ -123,9 +123,9 @@ pub(super) fn event_frame(event: &Recorded) -> bytes::Bytes {
 }
 
 /// How everything stands, for one who has just come.
-pub(super) async fn overview_now(shared: &Shared) -> Arc<Overview> {
+pub(super) fn overview_now(shared: &Shared) -> Arc<Overview> {
     match shared.live.fresh_overview() {
         Some(overview) => overview,
-        None => shared.live.keep_overview(overview::make(shared).await).0,
+        None => shared.live.keep_overview(overview::make(shared)).0,
     }
 }

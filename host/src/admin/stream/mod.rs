@@ -12,44 +12,45 @@ mod overview;
 mod said;
 mod tick;
 
-use axum::Router;
+use axum::Json;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::routing::{get, post};
-use axum::{Json, response::IntoResponse};
-use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::ask;
 use super::server::Shared;
+use said::{History, Queries, Query, Works};
 
 pub use live::Live;
 pub use maker::run;
 
 /// The paths.
-pub(super) fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/api/history", get(history))
-        .route("/api/progress", get(progress))
-        .route("/api/queries", get(queries))
-        .route("/api/stream", get(listener::stream))
-        // The entry knows how much it takes.
-        .route("/api/sql/{entry}/query", post(ask::query).layer(DefaultBodyLimit::disable()))
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    // The entry knows how much it takes.
+    let ask = OpenApiRouter::new().routes(routes!(ask::query)).layer(DefaultBodyLimit::disable());
+    OpenApiRouter::new()
+        .routes(routes!(history))
+        .routes(routes!(progress))
+        .routes(routes!(queries))
+        .routes(routes!(listener::stream))
+        .merge(ask)
 }
 
 /// The last ten minutes, second by second.
-async fn history(State(shared): State<Shared>) -> impl IntoResponse {
-    let points = shared.live.history.read();
-    let points: Vec<_> = points.iter().map(|point| &**point).collect();
-    // Written before it is sent, since what is written is borrowed.
-    Json(said::History { step_s: 1, points }).into_response()
+#[utoipa::path(get, path = "/api/history", tag = "console", responses((status = 200, body = History)))]
+async fn history(State(shared): State<Shared>) -> Json<History> {
+    Json(History { step_s: 1, points: shared.live.history.read() })
 }
 
 /// The statements that have ended last, newest first.
-async fn queries(State(shared): State<Shared>) -> Json<Value> {
+#[utoipa::path(get, path = "/api/queries", tag = "console", responses((status = 200, body = Queries)))]
+async fn queries(State(shared): State<Shared>) -> Json<Queries> {
     let ended = shared.recent.after(0, usize::MAX);
-    Json(json!({ "queries": ended.iter().rev().map(|ended| said::Query::of(ended)).collect::<Vec<_>>() }))
+    Json(Queries { queries: ended.iter().rev().map(|ended| Query::of(ended)).collect() })
 }
 
 /// The work that is under way.
-async fn progress(State(shared): State<Shared>) -> Json<Value> {
-    Json(json!({ "work": said::work(&shared) }))
+#[utoipa::path(get, path = "/api/progress", tag = "console", responses((status = 200, body = Works)))]
+async fn progress(State(shared): State<Shared>) -> Json<Works> {
+    Json(Works::now(&shared))
 }

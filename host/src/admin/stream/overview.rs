@@ -1,13 +1,12 @@
 //! How everything stands: what changes seldom, so that it is sent only when it does. Figures that run are in the ticks.
 
-use axum::extract::State;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::live::{Overview, enveloped};
 use crate::admin::server::Shared;
-use crate::admin::{clusters, health, plugins, scaling, sql};
+use crate::admin::{clusters, config, health, plugins, scaling, sql};
 use crate::cluster::Member;
 use crate::model::Labels;
 
@@ -36,17 +35,14 @@ struct Endpoint<'o> {
 }
 
 /// Looks at everything.
-pub(super) async fn make(shared: &Shared) -> Overview {
-    let (_, health) = health::health(State(shared.clone())).await;
-    let config = health::config(State(shared.clone())).await;
-    let plugins = json!(plugins::plugins(State(shared.clone())).await.0);
-    let entries = json!(sql::entries(State(shared.clone())).await.0);
-    let mut scale: Vec<_> =
-        shared.scalers.borrow().values().map(|scaler| json!(scaling::cluster(&scaler.status()))).collect();
+pub(super) fn make(shared: &Shared) -> Overview {
+    let (health, config) = (json!(health::read(shared)), json!(config::read(shared)));
+    let (plugins, entries) = (json!(plugins::read(shared)), json!(sql::read(shared)));
+    let mut scale: Vec<_> = members(json!(scaling::read(shared)), "clusters").collect();
     let steady = format!(
         r#""health":{},"config":{},"clusters":{},"plugins":{},"sql":{}"#,
-        json!(health.0),
-        json!(config.0),
+        health,
+        config,
         clusters_json(shared),
         Value::Array(members(plugins, "plugins").map(plugin).collect()),
         Value::Array(members(entries, "entries").map(entry).collect()),

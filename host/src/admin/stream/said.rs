@@ -1,6 +1,8 @@
 //! What the stream says, and what its sister paths answer: statements that ended, work that is under way, history.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::admin::events::time;
@@ -8,13 +10,31 @@ use crate::admin::server::Shared;
 use crate::observe::Point;
 use crate::sql::recent::Ended;
 
-/// The answer of `GET /api/history`.
-#[derive(Serialize)]
-pub(super) struct History<'h> {
+/// What passed, second by second.
+#[derive(Serialize, ToSchema)]
+pub(super) struct History {
     /// Seconds from one point to the next.
     pub(super) step_s: u32,
     /// Oldest first.
-    pub(super) points: Vec<&'h Point>,
+    #[serde(serialize_with = "points")]
+    #[schema(value_type = Vec<Point>)]
+    pub(super) points: Vec<Arc<Point>>,
+}
+
+fn points<S: Serializer>(points: &[Arc<Point>], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(points.iter().map(|point| &**point))
+}
+
+/// Statements that ended, newest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Queries {
+    pub(super) queries: Vec<Query>,
+}
+
+/// The work that is under way.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Works {
+    work: Vec<Work>,
 }
 
 /// A statement that ended.
@@ -46,7 +66,7 @@ pub(super) struct Query {
 
 /// What a node did for a statement.
 #[derive(Serialize, ToSchema)]
-pub(super) struct QueryNode {
+struct QueryNode {
     name: String,
     ms: f64,
     rows: u64,
@@ -78,7 +98,7 @@ impl Query {
 
 /// Some work that is under way.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Work {
+struct Work {
     /// Its number.
     id: u64,
     /// What kind of work: `compile`, `rebuild`, `verify`, `scale`.
@@ -95,16 +115,18 @@ pub(super) struct Work {
     since: Option<String>,
 }
 
-/// All work that is under way.
-pub(super) fn work(shared: &Shared) -> Vec<Work> {
-    let work = shared.works.read().into_iter().map(|(id, progress)| Work {
-        id,
-        kind: progress.kind.as_str(),
-        subject: progress.subject.clone(),
-        done: progress.done(),
-        total: progress.total(),
-        unit: progress.unit,
-        since: time(progress.since),
-    });
-    work.collect()
+impl Works {
+    /// All of it, oldest first.
+    pub(super) fn now(shared: &Shared) -> Self {
+        let work = shared.works.read().into_iter().map(|(id, progress)| Work {
+            id,
+            kind: progress.kind.as_str(),
+            subject: progress.subject.clone(),
+            done: progress.done(),
+            total: progress.total(),
+            unit: progress.unit,
+            since: time(progress.since),
+        });
+        Self { work: work.collect() }
+    }
 }

@@ -1,6 +1,7 @@
 //! From the file's types to the program's, with every mistake of meaning at once: each part is compiled whether or not
 //! the one before it could be. One file for each part of the configuration.
 
+mod admin;
 mod check;
 mod chosen;
 mod circuit;
@@ -24,11 +25,11 @@ use std::path::{Path, PathBuf};
 
 use super::defaults;
 use super::document::At;
-use super::file::{Admin as FileAdmin, File, WorkerCount};
-use super::overrides::{ADMIN_ADDRESS_VARIABLE, Overrides, WORKERS_VARIABLE};
+use super::file::{File, WorkerCount};
+use super::overrides::{Overrides, WORKERS_VARIABLE};
 use super::problems::{Problems, Reported};
 use super::read::closest;
-use super::settings::{Admin, Config};
+use super::settings::Config;
 use super::sql::BackendSpec;
 use super::units::Switch;
 use crate::model::NameError;
@@ -84,15 +85,16 @@ pub(super) fn compile(
     let listeners = listener::all(file.listener, balancers, targets, around.overrides, problems);
     let clusters = cluster::all(file.cluster, around, problems);
     let plugins = plugins::compile(file.plugins, around, problems);
-    let admin = admin(file.admin, around.overrides, problems);
+    let admin = admin::compile(file.admin, around, problems);
     let (listeners, admin) = (listeners?, admin?);
     let apart = ports::admin_apart(&listeners, &admin, problems);
+    let guarded = route::guarded(&listeners, &admin, problems);
     let mut clusters = clusters?;
     clusters.extend(pool.transpose()?.map(|cluster| (cluster.name.clone(), cluster)));
     let nodes_apart = ports::nodes_apart(&clusters, has_pool, (&listeners, &admin), problems);
     let entries = sql.entries?;
     sql::apart(&entries, &clusters, &listeners, problems)?;
-    nodes_apart.and(apart)?;
+    nodes_apart.and(apart).and(guarded)?;
     Ok(Config {
         workers: workers?,
         shutdown_timeout: file.shutdown_timeout.map_or(defaults::SHUTDOWN_TIMEOUT, |period| period.0),
@@ -121,22 +123,6 @@ fn workers(
         },
     };
     Ok(count.and_then(|count| NonZeroUsize::new(count.count())).unwrap_or_else(defaults::workers))
-}
-
-fn admin(file: FileAdmin, overrides: &Overrides, problems: &mut Problems<'_>) -> Result<Admin, Reported> {
-    let at = At::root().key("admin").key("address");
-    let address = match (&overrides.admin_address, file.address) {
-        (Some(text), _) => Some(
-            socket_address(text)
-                .map_err(|wrong| problems.variable(ADMIN_ADDRESS_VARIABLE, wrong.message, wrong.advice))?,
-        ),
-        (None, Switch::Off) => None,
-        (None, Switch::Default) => Some(defaults::ADMIN_ADDRESS),
-        (None, Switch::To(text)) => {
-            Some(socket_address(&text).map_err(|wrong| problems.advise(&at, wrong.message, wrong.advice))?)
-        }
-    };
-    Ok(Admin { address })
 }
 
 /// A folder: the one that the environment names, or the file, or a usual one beside the file.

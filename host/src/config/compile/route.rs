@@ -8,9 +8,10 @@ use http::{HeaderName, HeaderValue};
 
 use super::super::document::At;
 use super::super::file;
-use super::super::problems::{Problems, Reported};
+use super::super::problems::{Origin, Problems, Reported};
 use super::super::read::closest;
-use super::super::settings::{HostMatch, PathMatch, Route, RouteMatch, RouteTarget};
+use super::super::settings::{Admin, HostMatch, Listener, PathMatch, Route, RouteMatch, RouteTarget};
+use super::admin;
 use crate::model::{ClusterName, SqlName};
 
 /// The handler that answers with the admin API.
@@ -100,6 +101,17 @@ fn target(
             ClusterName::new(&name).map(RouteTarget::Cluster).map_err(|wrong| problems.report(&at, wrong))
         }
     }
+}
+
+/// Refuses routes to the admin API on listeners that other machines may reach, where it would ask nobody for a token.
+pub(super) fn guarded(listeners: &[Listener], settings: &Admin, problems: &mut Problems<'_>) -> Result<(), Reported> {
+    let mut all = Ok(());
+    for (nth, listener) in listeners.iter().enumerate() {
+        let Some(route) = listener.routes.iter().position(|route| route.target == RouteTarget::Admin) else { continue };
+        let at = At::root().key("listener").index(nth).key("route").index(route).key("handler");
+        all = all.and(admin::guarded(listener.address, settings, &Origin::File(at), problems));
+    }
+    all
 }
 
 /// Sees whether there is something of a name in a table of the file.

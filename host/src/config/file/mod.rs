@@ -2,6 +2,7 @@
 //! nothing but the form of each value is checked, so that one mistake does not hide the next; what is missing or does not
 //! fit together, `compile` says.
 
+mod admin;
 mod cluster;
 mod pool;
 mod resilience;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub(super) use self::admin::Admin;
 pub(super) use self::cluster::{Cluster, Endpoint, EndpointEntry, Plugin, Pool, Timeouts};
 pub(super) use self::pool::WorkerPool;
 pub(super) use self::resilience::{
@@ -134,11 +136,4 @@ pub(super) struct PluginLimits {
     pub(super) table_elements: Option<Count>,
     pub(super) state_bytes: Option<Size>,
     pub(super) file_bytes: Option<Size>,
-}
-
-/// `[admin]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-pub(super) struct Admin {
-    pub(super) address: Switch,
 }

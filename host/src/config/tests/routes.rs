@@ -1,6 +1,6 @@
 //! Which routes tie, and what hosts and paths are.
 
-use super::super::{HostMatch, PathMatch, RouteMatch};
+use super::super::{HostMatch, PathMatch, RouteMatch, RouteTarget};
 use super::{config, mistakes, parsed};
 
 /// A text with these routes, each the inside of a table.
@@ -111,4 +111,36 @@ fn what_no_request_has_is_refused_with_what_to_write() {
 fn a_route_leads_to_an_entry_that_there_is() {
     let text = "[[listener]]\naddress = '127.0.0.1:1'\n[[listener.route]]\nsql = 'shop'\n[cluster.a]\nendpoints = ['127.0.0.1:2']\n";
     assert_eq!(mistakes(text), "4:7: listener[0].route[0].sql: there is no SQL entry `shop` (add [sql.shop])\n");
+}
+
+/// A listener at an address with routes, each a whole table.
+fn listening(address: &str, routes: &[&str]) -> String {
+    let routes: String = routes.iter().map(|route| format!("[[listener.route]]\n{route}\n")).collect();
+    format!("[[listener]]\naddress = '{address}'\n{routes}[cluster.web]\nendpoints = ['a:1']\n")
+}
+
+#[test]
+fn a_route_leads_to_one_place() {
+    let admin = "handler = 'admin'\npath_prefix = '/'";
+    let routes = [admin, "handler = 'admin'\npath = '/metrics'", "cluster = 'web'\npath_prefix = '/web'"];
+    let targets = config(&listening("127.0.0.1:1", &routes)).listeners[0].routes.clone();
+    assert_eq!(targets[1].target, RouteTarget::Admin);
+    for (route, said) in [
+        ("handler = 'metrics'", "there is no handler `metrics` (there is only `admin`: the admin API and the console)"),
+        ("handler = 'admin'\ncluster = 'web'", "a route leads to one place (a route with a `handler` has neither"),
+        ("handler = 'admin'\nsql = 'shop'", "a route leads to one place (a route with a `handler` has neither"),
+        ("path = '/'", "say where the requests go: cluster"),
+    ] {
+        let mistakes = mistakes(&listening("127.0.0.1:1", &[route]));
+        assert!(mistakes.contains(said), "{route}: {mistakes}");
+    }
+}
+
+#[test]
+fn the_admin_api_is_not_for_other_machines_without_a_token() {
+    let open = listening("0.0.0.0:1", &["cluster = 'web'", "handler = 'admin'\npath = '/metrics'"]);
+    let said = mistakes(&open);
+    assert!(said.contains("listener[0].route[1].handler") && said.contains("ask nobody for a token"), "{said}");
+    config(&format!("{open}[admin]\nallow_without_token = true\n"));
+    config(&format!("{open}[admin]\naddress = false\ntoken_file = 'admin.token'\n"));
 }

@@ -199,7 +199,7 @@ fn nodes_have_ports_that_nobody_else_has() {
     let text = SCALED.to_owned()
         + "count = 2\nprocess.base_port = 8079\n[cluster.b.scaling]\ncount = 3\nprocess.base_port = 9898\n\
            [cluster.c.scaling]\ncount = 1\nprocess.base_port = 9898\n[cluster.d.scaling]\ncount = 0\n\
-           process.base_port = 9898\n[admin]\naddress = '0.0.0.0:9900'\n";
+           process.base_port = 9898\n[admin]\naddress = '0.0.0.0:9900'\nallow_without_token = true\n";
     let expected = "\
 8:21: cluster.web.scaling.process.base_port: the nodes take the ports 8079 to 8080, and so does the listener `127.0.0.1:8080` (give the nodes ports that are free)
 11:21: cluster.b.scaling.process.base_port: the nodes take the ports 9898 to 9900, and so does the admin API (give the nodes ports that are free)

@@ -21,7 +21,7 @@ use super::engine::{PluginEngine, TICK};
 use super::error::LoadError;
 use super::host::{Context, Shared};
 use crate::config::PluginLimits;
-use crate::model::{Fault, ImportError, one_line};
+use crate::model::{ClusterName, Fault, ImportError, one_line};
 
 pub use policy::PolicyInstance;
 pub use strategy::StrategyInstance;
@@ -45,6 +45,8 @@ pub struct InstanceSetup<'a> {
     pub shared: &'a Arc<Shared>,
     /// What one instance may use.
     pub limits: &'a PluginLimits,
+    /// The cluster that it decides for; none for one that is only tried out.
+    pub cluster: Option<&'a ClusterName>,
 }
 
 /// Who a plugin says that it is.
@@ -75,7 +77,7 @@ impl<G> Guest<G> {
         setup: InstanceSetup<'_>,
         instantiate: impl FnOnce(&mut Store<Context>) -> wasmtime::Result<G>,
     ) -> Result<Self, LoadError> {
-        let context = Context::new(Arc::clone(setup.shared), setup.limits, setup.engine.started());
+        let context = Context::new((Arc::clone(setup.shared), setup.cluster), setup.limits, setup.engine.started());
         let mut store = Store::new(setup.engine.inner(), context);
         store.limiter(|context| &mut context.limits);
         store.epoch_deadline_callback(overtime);

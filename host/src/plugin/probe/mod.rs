@@ -15,6 +15,7 @@ use super::figures::CustomMetrics;
 use super::host::Shared;
 use super::imports::World;
 use super::instance::{About, InstanceSetup, PolicyInstance, StrategyInstance};
+use super::lines::LogLines;
 use super::shared_state::SharedState;
 use crate::cluster::LiveCluster;
 use crate::config::PluginLimits;
@@ -60,7 +61,7 @@ pub(super) fn trial(
     configs: &[String],
 ) -> Result<About, LoadError> {
     let shared = Arc::new(scratch(limits)?);
-    let setup = InstanceSetup { engine, artifact, shared: &shared, limits };
+    let setup = InstanceSetup { engine, artifact, shared: &shared, limits, cluster: None };
     if configs.is_empty() {
         return match tried(setup, "{}") {
             Err(LoadError::Configuration(_)) => unconfigured(setup),
@@ -79,7 +80,7 @@ pub fn probe(
     config: &str,
 ) -> Result<ProbeReport, LoadError> {
     let shared = Arc::new(scratch(limits)?);
-    let mut trial = start(InstanceSetup { engine, artifact, shared: &shared, limits }, config)?;
+    let mut trial = start(InstanceSetup { engine, artifact, shared: &shared, limits, cluster: None }, config)?;
     let mut fastest = Duration::MAX;
     for _ in 0..ROUNDS {
         let mut decisions = 0;
@@ -115,7 +116,8 @@ fn unconfigured(setup: InstanceSetup<'_>) -> Result<About, LoadError> {
 
 fn scratch(limits: &PluginLimits) -> Result<Shared, LoadError> {
     let plugin = PluginName::new("trial").map_err(|error| LoadError::Shape(error.to_string()))?;
-    Ok(Shared { plugin, state: SharedState::new(limits.state_bytes), metrics: CustomMetrics::default() })
+    let (state, metrics) = (SharedState::new(limits.state_bytes), CustomMetrics::default());
+    Ok(Shared { plugin, state, metrics, lines: LogLines::default() })
 }
 
 fn holder(setup: InstanceSetup<'_>, about: &About) -> SeatHolder {
