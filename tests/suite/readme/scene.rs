@@ -256,7 +256,8 @@ impl Scene {
 
     /// With few endpoints: that it runs is the question here.
     fn measure_consoles(&mut self, line: &str, place: &str) {
-        let short = numbers(line).iter().fold(line.to_owned(), |line, number| line.replacen(&format!(" {number}"), " 1", 1));
+        let short =
+            numbers(line).iter().fold(line.to_owned(), |line, number| line.replacen(&format!(" {number}"), " 1", 1));
         let mut command = clean("bash");
         command.args(["-c", &format!("{short} --endpoints 20")]).current_dir(root());
         command.env("LEVERFRAME", env!("CARGO_BIN_EXE_leverframe"));
