@@ -107,8 +107,7 @@ impl Browser {
     /// Waits until an expression in the page is true.
     pub(super) async fn sees(&self, what: &str, expression: &str) {
         let look = || async { (self.eval(expression).await == Value::Bool(true)).then_some(()) };
-        let seen = eventually(&format!("the page shows {what}: {expression}"), look);
-        seen.await;
+        eventually(&format!("the page shows {what}: {expression}"), look).await;
     }
 
     /// Waits until the first element of that selector has a text with these words.

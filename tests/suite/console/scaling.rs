@@ -12,7 +12,7 @@ timeout = "500ms"
 [cluster.web.scaling]
 count = 1
 most = 3
-cooldown = "4s"
+cooldown = "6s"
 check = { path = "/health", interval = "1s", timeout = "1s" }
 "#;
 
@@ -28,7 +28,7 @@ async fn a_node_is_added_and_removed_and_the_cooldown_is_seen() {
     browser.click("[data-part=add]").await;
     browser.reads(".scaled .notice", "2 nodes wanted").await;
     browser.sees("that another change must wait", IS_SHUT).await;
-    browser.sees("for how long", "/^[1-4] s$/.test(document.querySelector('[data-part=left]').textContent)").await;
+    browser.sees("for how long", "/^[1-6] s$/.test(document.querySelector('[data-part=left]').textContent)").await;
     browser.reads("[data-part=count]", "2").await;
     browser.sees("both nodes", "document.querySelectorAll('.node [data-state=running]').length === 2").await;
     browser.reads("[data-part=left]", "Ready").await;

@@ -23,8 +23,11 @@ pub(super) async fn divided() -> Databases {
     let ranges: Vec<String> = (1..=3)
         .map(|number| {
             let (first, last) = Part::new(number, 3).expect("a part").range(PEOPLE);
-            let (from, to) = (if number == 1 { 0 } else { first }, if number == 3 { PEOPLE * 10 } else { last + 1 });
-            format!("node-{number} = \"{from}..{to}\"")
+            match number {
+                1 => format!("node-1 = \"..{}\"", last + 1),
+                3 => format!("node-3 = \"{first}..\""),
+                _ => format!("node-{number} = \"{first}..{}\"", last + 1),
+            }
         })
         .collect();
     let entry = format!(

@@ -52,16 +52,16 @@ function make(plugin) {
 async function able(node, said) {
   const { name, disabled, clusters } = node.plugin;
   const where = (clusters ?? []).join(", ");
-  const means = `Until it is enabled again the host's fallback decides in its place${where ? ` in: ${where}` : ""}.`;
+  const means = where ? `It decides in: ${where}. Where it is the strategy, round-robin chooses from then on.` : "Nobody can switch to it until it is enabled again.";
   if (!disabled && !(await confirm(`Disable ${name}?`, means, "Disable"))) return;
-  await act(node, said, node.parts.able, disabled ? "enable" : "disable");
+  await act(node, said, node.parts.able, disabled ? "enable" : "disable?force=true");
 }
 
 function act(node, said, button, verb) {
   return doing(button, said, async () => {
     const done = await command("POST", `/api/plugins/${part(node.plugin.name)}/${verb}`);
-    const version = done?.version ? `: version ${done.version}` : "";
-    said.good({ rollback: `Rolled back${version}`, enable: "Enabled", disable: "Disabled" }[verb]);
+    const version = done?.verdict && done.version ? `: version ${done.version}` : "";
+    said.good({ rollback: `Rolled back${version}`, enable: "Enabled", disable: "Disabled" }[verb.split("?")[0]]);
   });
 }
 

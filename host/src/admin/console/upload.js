@@ -69,7 +69,7 @@ function accepted(verdict, name, done) {
     unchanged: ["These very bytes serve already."],
     available: ["No cluster uses it yet: switch one to it above."],
   }[done.verdict] ?? [`Verdict: ${done.verdict}.`];
-  say(verdict, "good", `Accepted: ${done.name ?? name}${version}`, said);
+  say(verdict, "good", `Accepted: ${done.name ?? name}${version}`, [...said, done.note]);
 }
 
 function say(verdict, kind, title, lines) {
