@@ -105,6 +105,10 @@ impl Example {
             pool["worker_port"] = 0.into();
             pool["balancer_port"] = 0.into();
         }
+        if let Some(traces) = table.get_mut("traces") {
+            // There is no collector, of which the log would tell; `traces` has one.
+            traces["sample"] = 0.into();
+        }
         let admin = table.entry("admin").or_insert_with(|| Table::new().into());
         admin.as_table_mut().expect("a table").insert("address".into(), "127.0.0.1:0".into());
         let folder = tempfile::Builder::new().prefix("leverframe-example-").tempdir().expect("a temporary folder");

@@ -11,7 +11,7 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The length of a `traceparent` of version 00.
-const LENGTH: usize = 55;
+pub(super) const TRACEPARENT_LENGTH: usize = 55;
 
 /// The most members that a `tracestate` may have.
 const MOST_MEMBERS: usize = 32;
@@ -97,10 +97,10 @@ impl TraceContext {
     /// Reads a `traceparent`. Of a later version what version 00 has is read, as the specification wants.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let [version, trace, span, flags] =
-            [text.get(..2)?, text.get(3..35)?, text.get(36..52)?, text.get(53..LENGTH)?].map(hexadecimal);
+            [text.get(..2)?, text.get(3..35)?, text.get(36..52)?, text.get(53..TRACEPARENT_LENGTH)?].map(hexadecimal);
         let (version, flags) = (version?, flags?);
         let dashes = [2, 35, 52].into_iter().all(|at| text.get(at) == Some(&b'-'));
-        let ends = match text.get(LENGTH) {
+        let ends = match text.get(TRACEPARENT_LENGTH) {
             None => true,
             Some(next) => version > 0 && *next == b'-',
         };
@@ -171,20 +171,20 @@ mod tests {
             let context =
                 TraceContext { trace: TraceId::new(trace).unwrap(), span: SpanId::new(span).unwrap(), is_sampled };
             let text = context.to_string();
-            prop_assert_eq!(text.len(), LENGTH);
+            prop_assert_eq!(text.len(), TRACEPARENT_LENGTH);
             prop_assert_eq!(TraceContext::parse(text.as_bytes()), Some(context));
         }
 
         #[test]
         fn whatever_is_read_is_written_the_same(text in "0[0-2]-[0-9a-f]{32}-[0-9a-f]{16}-0[01](-x)?") {
             match TraceContext::parse(text.as_bytes()) {
-                Some(context) => prop_assert_eq!(&context.to_string()[2..], &text[2..LENGTH]),
-                None => prop_assert!(text.len() > LENGTH && text.starts_with("00")),
+                Some(context) => prop_assert_eq!(&context.to_string()[2..], &text[2..TRACEPARENT_LENGTH]),
+                None => prop_assert!(text.len() > TRACEPARENT_LENGTH && text.starts_with("00")),
             }
         }
 
         #[test]
-        fn nothing_panics(text: Vec<u8>, at in 0_usize..LENGTH, byte: u8) {
+        fn nothing_panics(text: Vec<u8>, at in 0_usize..TRACEPARENT_LENGTH, byte: u8) {
             let _ = TraceContext::parse(&text);
             let mut changed = SOUND.as_bytes().to_vec();
             changed[at] = byte;

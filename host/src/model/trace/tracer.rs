@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use http::{HeaderMap, HeaderValue};
 
-use super::context::{self, SpanId, TRACEPARENT, TRACESTATE, TraceContext, TraceId};
+use super::context::{self, SpanId, TRACEPARENT, TRACEPARENT_LENGTH, TRACESTATE, TraceContext, TraceId};
 use super::span::{Fact, Span, SpanKind, SpanSink};
 use crate::model::Sampling;
 
@@ -96,11 +97,13 @@ impl Tracer {
     }
 }
 
-/// Says so in the headers, unless they do.
+/// Says so in the headers, unless they do, which costs no memory.
 fn pass_on(context: TraceContext, headers: &mut HeaderMap) {
-    let text = context.to_string();
-    if headers.get(TRACEPARENT).is_none_or(|said| *said != text)
-        && let Ok(value) = HeaderValue::try_from(text)
+    let mut text = [0; TRACEPARENT_LENGTH];
+    // It is as long as that.
+    let _ = write!(&mut text[..], "{context}");
+    if headers.get(TRACEPARENT).is_none_or(|said| said.as_bytes() != text)
+        && let Ok(value) = HeaderValue::from_bytes(&text)
     {
         headers.insert(TRACEPARENT, value);
     }
