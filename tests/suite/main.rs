@@ -26,6 +26,7 @@ mod scaling;
 mod sql;
 mod steering;
 mod swap;
+mod top;
 mod under_load;
 mod worker_pool;
 mod world;

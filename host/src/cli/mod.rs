@@ -8,6 +8,7 @@ mod orchestrate;
 mod plugin_check;
 mod plugin_new;
 mod run;
+mod top;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -54,6 +55,8 @@ enum Command {
     Node(node::Options),
     /// Look after the backends registered in a Redis, which Leverframes follow: check them, and take registrations.
     Orchestrate(orchestrate::Options),
+    /// Watch a Leverframe that runs, in the terminal: traffic, endpoints, plugins, SQL, events.
+    Top(top::Options),
     /// Make or check a plugin.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -94,6 +97,8 @@ pub fn main() -> ExitCode {
             plugin_new::run(&name, if policy { World::HealthPolicy } else { World::RoutingStrategy })
         }
         Command::Plugin(PluginCommand::Check { file, config }) => plugin_check::run(&file, &config),
+        // Without a log: the screen is the terminal's.
+        Command::Top(options) => top::run(&options),
         serving => {
             start_logs(arguments.log_format, &arguments.log);
             serve(serving)
@@ -132,7 +137,7 @@ fn serve(command: Command) -> anyhow::Result<()> {
             Command::Demo => demo::run(overrides).await,
             Command::Node(options) => node::run(options).await,
             Command::Orchestrate(options) => orchestrate::run(options).await,
-            Command::Plugin(_) => Ok(()),
+            Command::Plugin(_) | Command::Top(_) => Ok(()),
         }
     })
 }
