@@ -30,6 +30,7 @@ mod scaling;
 mod sql;
 mod steering;
 mod swap;
+mod top;
 mod traces;
 mod under_load;
 mod worker_pool;

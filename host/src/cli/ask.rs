@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use http::{Request, header};
+use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -83,19 +84,25 @@ impl Ask {
         answered.with_context(|| format!("{}{path}: no answer within {PATIENCE:?}", self.address()))?
     }
 
-    async fn answer(&self, path: &str) -> anyhow::Result<Value> {
+    /// Sends a request without a body, on a connection of its own, and comes back with the head of the answer.
+    pub(super) async fn send(&self, method: Method, path: &str, accept: &str) -> anyhow::Result<Response<Incoming>> {
         let whence = || format!("{}{path}", self.address());
         let stream =
             TcpStream::connect(&self.authority).await.with_context(|| format!("{} cannot be reached", whence()))?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await.with_context(whence)?;
         tokio::spawn(connection);
-        let mut request =
-            Request::get(path).header(header::HOST, &self.authority).header(header::ACCEPT, "application/json");
+        let request = Request::builder().method(method).uri(path);
+        let mut request = request.header(header::HOST, &self.authority).header(header::ACCEPT, accept);
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
         }
         let request = request.body(Empty::<Bytes>::new()).with_context(whence)?;
-        let (head, body) = sender.send_request(request).await.with_context(whence)?.into_parts();
+        sender.send_request(request).await.with_context(whence)
+    }
+
+    async fn answer(&self, path: &str) -> anyhow::Result<Value> {
+        let whence = || format!("{}{path}", self.address());
+        let (head, body) = self.send(Method::GET, path, "application/json").await?.into_parts();
         let body = Limited::new(body, MOST_BYTES).collect().await;
         let body = body.map_err(|error| anyhow::anyhow!("{}: {error}", whence()))?.to_bytes();
         let value: Value = serde_json::from_slice(&body).with_context(|| format!("{}: {}", whence(), head.status))?;

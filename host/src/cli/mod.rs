@@ -9,6 +9,7 @@ mod plugin_check;
 mod plugin_new;
 mod run;
 mod status;
+mod top;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ enum Command {
     Orchestrate(orchestrate::Options),
     /// Tell how a running Leverframe is: 0 when all is well, 1 when it cannot be asked, 2 when something is not well.
     Status(status::Options),
+    /// Watch a Leverframe that runs, in the terminal: traffic, endpoints, plugins, SQL, events.
+    Top(top::Options),
     /// Make or check a plugin.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -98,6 +101,8 @@ pub fn main() -> ExitCode {
         }
         Command::Plugin(PluginCommand::Check { file, config }) => plugin_check::run(&file, &config),
         Command::Status(options) => return status::main(&options),
+        // Without a log: the screen is the terminal's.
+        Command::Top(options) => top::run(&options),
         serving => {
             start_logs(arguments.log_format, &arguments.log);
             serve(serving)
@@ -136,7 +141,7 @@ fn serve(command: Command) -> anyhow::Result<()> {
             Command::Demo => demo::run(overrides).await,
             Command::Node(options) => node::run(options).await,
             Command::Orchestrate(options) => orchestrate::run(options).await,
-            Command::Plugin(_) | Command::Status(_) => Ok(()),
+            Command::Plugin(_) | Command::Status(_) | Command::Top(_) => Ok(()),
         }
     })
 }

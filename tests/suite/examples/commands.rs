@@ -42,8 +42,17 @@ fn config(endpoints: &[SocketAddr], strategy: &str) -> String {
 #[test]
 fn every_command_explains_itself() {
     let here = folder();
-    let commands: [&[&str]; 8] =
-        [&[], &["run"], &["check"], &["demo"], &["node"], &["orchestrate"], &["plugin", "new"], &["plugin", "check"]];
+    let commands: [&[&str]; 9] = [
+        &[],
+        &["run"],
+        &["check"],
+        &["demo"],
+        &["node"],
+        &["orchestrate"],
+        &["top"],
+        &["plugin", "new"],
+        &["plugin", "check"],
+    ];
     for command in commands {
         let help = typed(&[command, &["--help"]].concat(), here.path());
         assert_eq!(help.code, Some(0), "{command:?}: {help:?}");

@@ -156,8 +156,8 @@ fn labels(family: &Family) -> Option<String> {
         }
         let fits = |c: char| c.is_ascii_lowercase() || c == '_';
         if !label.chars().all(fits) || family.name.split('_').any(|part| part == label && label != "state") {
-            // A name that repeats a label says nothing; `endpoint_requests{endpoint=}` is how Prometheus's own do it.
-            let subject = ["endpoint", "cluster", "plugin", "node"].contains(&label);
+            // A name that repeats a label says nothing, unless it is what the metric is about: `endpoint_requests{endpoint=}`.
+            let subject = ["call", "cluster", "endpoint", "node", "plugin", "stage", "step"].contains(&label);
             if !subject {
                 return Some(format!("the label {label} is in the name, or not in lower case"));
             }

@@ -41,6 +41,7 @@ pub(super) fn named(expression: &str) -> Named {
                         after
                     }
                     Some('(') => next,
+                    _ if ["by", "without"].contains(&word(next).0) => next,
                     Some('{') => {
                         let (labels, after) = matchers(&next[1..]);
                         named.metrics.push((found.to_owned(), labels));

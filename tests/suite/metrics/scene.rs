@@ -128,8 +128,9 @@ impl Scene {
             ["SELECT name FROM users WHERE id = 7", "SELECT department, avg(salary) FROM users GROUP BY department"]
         {
             for entry in ["/parts", "/whole"] {
-                let answer = self.query(entry, sql).await;
-                assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+                // A node may miss a check where the machine is busy.
+                let answered = || async { (self.query(entry, sql).await.status == StatusCode::OK).then_some(()) };
+                eventually(&format!("{entry} answers {sql}"), answered).await;
             }
         }
         let refused = self.query("/parts", "SELECT nothing FROM nowhere").await;

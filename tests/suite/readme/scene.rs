@@ -11,6 +11,7 @@ use leverframe::model::EndpointName;
 
 use super::root;
 use crate::programs::{Program, leverframe};
+use crate::top::Pane;
 use crate::world::{Redis, eventually, fetch};
 
 /// How the README calls the program, and where it runs.
@@ -85,6 +86,7 @@ impl Scene {
                 let admin = self.demo.as_ref().expect("the README starts the demo").admin.to_string();
                 self.run(leverframe().args(arguments.split(' ')).args(["--address", &admin]), line, place);
             }
+            (_, Some("top")) => self.watch().await,
             (_, Some(arguments)) => self.run(leverframe().args(arguments.split(' ')), line, place),
             ("tests/run" | "tests/distribution" | "tests/screenshots/run", _) => {
                 let help = format!("{line} --help");
@@ -171,6 +173,15 @@ impl Scene {
         });
         self.moved.push((ORCHESTRATOR, address.await));
         self.beside.push(program);
+    }
+
+    /// `leverframe top`, in a terminal until it shows the demo's nodes.
+    async fn watch(&self) {
+        let admin = self.demo.as_ref().expect("the README starts the demo").admin.to_string();
+        let pane = Pane::start(&["top", "--address", &admin], (80, 24));
+        pane.shows("the demo's nodes", |screen| screen.contains("node-5").then_some(())).await;
+        pane.press(&["q"]);
+        pane.ended().await;
     }
 
     /// The example that scales, in the background, until its servers are there.
