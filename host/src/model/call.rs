@@ -62,7 +62,9 @@ mod tests {
     #[test]
     fn calls_are_counted_by_their_time_and_the_last_bucket_has_no_end() {
         let times = CallTimes::default();
-        [1, 100, 101, 100_000_000, 999_000_000].map(|ns| times.add(Duration::from_nanos(ns)));
+        for ns in [1, 100, 101, 100_000_000, 999_000_000] {
+            times.add(Duration::from_nanos(ns));
+        }
         let mut read = times.read();
         read += times.read();
         assert_eq!((read.buckets[0], read.buckets[1], read.buckets[13], read.buckets[14]), (4, 2, 2, 2));

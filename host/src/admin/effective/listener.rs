@@ -45,6 +45,7 @@ fn route(route: &Route) -> Value {
     match &route.target {
         RouteTarget::Cluster(cluster) => say("cluster", cluster.as_str()),
         RouteTarget::Sql(entry) => say("sql", entry.as_str()),
+        RouteTarget::Admin => say("handler", "admin"),
     };
     // What is in a header that is asked for may let one in: only its name is shown.
     let headers = route.matches.headers.iter();

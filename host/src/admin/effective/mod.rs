@@ -4,6 +4,7 @@
 
 mod cluster;
 mod listener;
+mod recording;
 mod sql;
 
 use axum::Json;
@@ -37,6 +38,8 @@ fn read(config: &Config) -> Value {
         "sql": entries.collect::<Map<_, _>>(),
         "plugins": plugins(&config.plugins),
         "admin": admin(&config.admin),
+        "traces": config.recording.traces.as_ref().map(recording::traces),
+        "access_log": config.recording.access_log.as_ref().map(recording::access_log),
     })
 }
 
