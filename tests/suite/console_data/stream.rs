@@ -96,5 +96,6 @@ async fn the_history_grows_while_nobody_listens() {
     let times: Vec<u64> = points.iter().filter_map(|point| point["at_ms"].as_u64()).collect();
     assert!(times.windows(2).all(|pair| (500..2_500).contains(&(pair[1] - pair[0]))), "{times:?}");
     let all: f64 = points.iter().filter_map(|point| point["clusters"]["web"]["per_second"].as_f64()).sum();
-    assert!((8.0..12.0).contains(&all), "{points:?}");
+    // A second is one only roughly where much else goes on.
+    assert!((5.0..15.0).contains(&all), "{points:?}");
 }

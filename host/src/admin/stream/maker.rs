@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::live::{Frame, Overview, enveloped, frame};
 use super::overview;
@@ -29,7 +29,7 @@ const QUERIES: usize = 25;
 pub async fn run(shared: Shared) {
     let mut events = shared.events.follow(None).live;
     let mut maker = Maker::new(shared);
-    let mut beat = interval(BEAT);
+    let mut beat = interval_at(Instant::now() + BEAT, BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
@@ -43,6 +43,10 @@ pub async fn run(shared: Shared) {
     }
 }
 
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
 struct Maker {
     shared: Shared,
     sampler: Sampler,
@@ -54,7 +58,7 @@ struct Maker {
 
 impl Maker {
     fn new(shared: Shared) -> Self {
-        let sampler = Sampler::new(Instant::now(), shared.traffic());
+        let sampler = Sampler::new(now(), shared.traffic());
         Self { shared, sampler, beats: 0, last_query: 0, work: Vec::new() }
     }
 
@@ -72,7 +76,7 @@ impl Maker {
                     self.shared.live.send(Frame::Overview(overview));
                 }
             }
-            self.shared.works.remind(Instant::now());
+            self.shared.works.remind(now());
         }
     }
 
@@ -81,7 +85,7 @@ impl Maker {
         let (shared, served) = (&self.shared, self.shared.served());
         let readings: BTreeMap<_, _> =
             served.sql.iter().map(|(name, entry)| (name.clone(), entry.figures.read())).collect();
-        let point = Arc::new(self.sampler.sample(Instant::now(), &served.clusters, shared.traffic(), &readings));
+        let point = Arc::new(self.sampler.sample(now(), &served.clusters, shared.traffic(), &readings));
         shared.live.history.keep(Arc::clone(&point));
         if shared.live.has_listeners() {
             let tick = Tick::of(&served.clusters, &shared.scalers.borrow(), &point, &readings);

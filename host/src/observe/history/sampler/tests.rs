@@ -1,3 +1,5 @@
+//! What points are made of two readings.
+
 use std::time::Duration;
 
 use super::*;
