@@ -99,6 +99,7 @@ impl App {
             draining: Arc::default(),
             reload: reloader.status(),
             overrides: Arc::new(overrides),
+            file: path.into(),
             tokens: Arc::default(),
         };
         let tell = Tell { events: log.events(), lost: tell_lost_policy };

@@ -35,9 +35,9 @@ enum Format {
 ///
 /// JSON when the query says `format=json`, or when it says nothing and `Accept` asks for JSON.
 #[utoipa::path(get, path = "/metrics", tag = "health", params(Wanted), responses(
-    (status = 200, description = "All figures.", content(
-        (String = "text/plain"),
-        (Vec<serde_json::Value> = "application/json"),
+    (status = 200, description = "All figures; as JSON by their names.", content(
+        (String = "application/openmetrics-text"),
+        (Object = "application/json"),
     )),
     (status = 400, description = "No such form."),
 ))]
