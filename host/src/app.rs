@@ -105,6 +105,7 @@ impl App {
             live: Arc::default(),
             reload: reloader.status(),
             overrides: Arc::new(overrides),
+            file: path.into(),
             tokens: Arc::default(),
         };
         background.spawn(admin::watch(shared.clone()));

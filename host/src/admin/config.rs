@@ -1,7 +1,6 @@
 //! The configuration, as operators see it. `GET /api/config`: when the one that serves was loaded, and why the file as it is
 //! now does not serve. `POST /api/config/validate`: what would be wrong with another.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Json;
@@ -101,14 +100,17 @@ fn mistake(mistake: &ConfigError) -> Mistake {
 
 /// What would be wrong with a configuration: every mistake at once. Changes nothing, and asks nobody.
 #[utoipa::path(post, path = "/api/config/validate", tag = "config",
-    request_body(content = String, description = "The text of a configuration, in TOML; at most 1 MiB.", content_type = "application/toml"),
+    request_body(content = String, description = "The text of a configuration, in TOML; at most 1 MiB.", content_type = "text/plain"),
     responses(
         (status = 200, body = Validity),
-        (status = 400, description = "The text is not UTF-8."),
+        (status = 400, description = "There is no text, or it is not UTF-8."),
         (status = 413, description = "The text is longer than 1 MiB."),
     ))]
 pub(super) async fn validate(State(shared): State<Shared>, Sent(body): Sent) -> Result<Json<Validity>, Problem> {
     let body = body?;
+    if body.is_empty() {
+        return Err(Problem::bad_request("the body is the text of a configuration, and there is none"));
+    }
     if body.len() > MOST_BYTES {
         return Err(Problem::too_large(format!("the text has {} bytes; at most {MOST_BYTES} are read", body.len())));
     }
@@ -116,8 +118,9 @@ pub(super) async fn validate(State(shared): State<Shared>, Sent(body): Sent) -> 
         .map_err(|error| Problem::bad_request(format!("the text is not UTF-8: {error}")))?
         .to_owned();
     // The longest text takes a moment, which others are not to wait for.
-    let overrides = Arc::clone(&shared.overrides);
-    let parsed = tokio::task::spawn_blocking(move || parse(&text, Path::new(""), &overrides)).await;
+    // As if it stood in the place of the file.
+    let (file, overrides) = (Arc::clone(&shared.file), Arc::clone(&shared.overrides));
+    let parsed = tokio::task::spawn_blocking(move || parse(&text, &file, &overrides)).await;
     let parsed = parsed.map_err(|stopped| Problem::unavailable(format!("the text could not be read: {stopped}")))?;
     let running = &shared.served().config;
     Ok(Json(match parsed {

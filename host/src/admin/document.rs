@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{AnyOf, AnyOfBuilder, Schema};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, Info, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, ResponseBuilder, Responses, Tag,
@@ -34,6 +35,9 @@ const TAGS: [(&str, &str); 8] = [
     ("console", "What the pages read."),
 ];
 
+/// Schemas whose forms do not exclude each other.
+const UNTAGGED: [&str; 1] = ["ReplicationDetails"];
+
 /// A document without any path so far.
 pub(super) fn begin() -> OpenApi {
     let mut info = Info::new("Leverframe admin API", env!("CARGO_PKG_VERSION"));
@@ -60,7 +64,21 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
     components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme.build()));
     components.schemas.insert(Details::name().into_owned(), Details::schema());
     document.paths.paths.values_mut().for_each(complete);
+    for name in UNTAGGED {
+        if let Some(schema) = components.schemas.get_mut(name) {
+            any_of(schema);
+        }
+    }
     document
+}
+
+/// What one of several forms has without saying which may be what another one has, too.
+fn any_of(schema: &mut RefOr<Schema>) {
+    if let RefOr::T(Schema::OneOf(forms)) = schema {
+        let any = AnyOf::builder().description(forms.description.take());
+        let any = std::mem::take(&mut forms.items).into_iter().fold(any, AnyOfBuilder::item);
+        *schema = any.into();
+    }
 }
 
 fn complete(item: &mut PathItem) {
@@ -81,6 +99,13 @@ fn refusals(operation: &mut Operation, commands: bool) {
     }
     if commands {
         say(&mut operation.responses, "403", "A read-only token, or a page of another origin.");
+    }
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = "As asked for.".to_owned();
+        }
     }
     for (_, response) in operation.responses.responses.iter_mut().filter(|(status, _)| is_refusal(status)) {
         if let RefOr::T(response) = response

@@ -29,6 +29,7 @@ const USUAL: usize = 100;
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// Those with a number over this one.
+    #[param(value_type = Option<usize>)]
     after: Option<u64>,
     /// At most so many, the newest; 100 unless it is said.
     limit: Option<usize>,

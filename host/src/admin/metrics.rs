@@ -46,10 +46,10 @@ enum Form {
 ///
 /// In the form that the query says in `format`, or that `Accept` asks for where it says nothing.
 #[utoipa::path(get, path = "/metrics", tag = "health", params(Wanted), responses(
-    (status = 200, description = "All figures.", content(
+    (status = 200, description = "All figures; as JSON by their names.", content(
         (String = "text/plain"),
         (String = "application/openmetrics-text"),
-        (Vec<serde_json::Value> = "application/json"),
+        (Object = "application/json"),
     )),
     (status = 400, description = "No such form."),
 ))]

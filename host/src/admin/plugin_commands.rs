@@ -15,6 +15,12 @@ use super::server::Shared;
 use crate::model::PluginName;
 use crate::plugin::{CommandError, LoadError, Swap, Uploaded};
 
+/// A component: WebAssembly of the component model, for `wasm32-wasip2`.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Component(Vec<u8>);
+
 /// What came of bytes that were sent.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PluginVerdict)]
@@ -81,7 +87,7 @@ pub(crate) struct Line {
 /// It is compiled, tried out and seated wherever the plugin is used, or nowhere. Once taken it is written into the plugin
 /// folder; what is refused is written nowhere.
 #[utoipa::path(put, path = "/api/plugins/{name}", tag = "plugins", params(("name" = String, Path)),
-    request_body(content = Vec<u8>, description = "The component.", content_type = "application/octet-stream"),
+    request_body(content = inline(Component), description = "The component.", content_type = "application/octet-stream"),
     responses(
         (status = 200, body = Verdict),
         (status = 400, description = "No name of a plugin, or the body broke off."),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -55,6 +56,8 @@ pub struct Shared {
     pub reload: watch::Receiver<ReloadStatus>,
     /// What the environment says over the file.
     pub overrides: Arc<Overrides>,
+    /// The configuration file.
+    pub file: Arc<Path>,
     /// What lets one in.
     pub tokens: Arc<ArcSwap<Tokens>>,
 }

@@ -46,7 +46,7 @@ async fn what_is_sent_is_tried_seated_and_kept_or_written_nowhere() {
 
 #[tokio::test]
 async fn more_bytes_than_are_allowed_are_not_taken() {
-    let world = Setup::new().origins(1).more("[plugins.limits]\nfile_bytes = \"4KiB\"\n").start().await;
+    let world = Setup::new().origins(1).more("[plugins.override.mine]\nfile_bytes = \"4KiB\"\n").start().await;
     let reply = put(&world, "mine", &vec![0; 5000]).await;
     assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", reply.text());
 }
@@ -75,7 +75,8 @@ async fn going_back_holds_against_the_folder_until_the_file_is_another() {
 
 #[tokio::test]
 async fn a_plugin_that_is_disabled_is_chosen_by_nobody() {
-    let world = Setup::new().strategy("random").start().await;
+    let setup = Setup::new().strategy("random").cluster_lines("health.policies = [\"threshold\"]");
+    let world = setup.start().await;
     let reply = post(&world, "/api/plugins/random/disable").await;
     assert_eq!(reply.status, StatusCode::CONFLICT, "{}", reply.text());
     assert!(reply.json()["detail"].as_str().expect("why").contains("chooses in: web"), "{}", reply.text());

@@ -43,6 +43,7 @@ lease = {{ redis = "{guarded}" }}
 [cluster.registered.discovery.redis]
 url = "{guarded}"
 [cluster.crew.scaling]
+driver = "docker"
 count = 0
 least = 0
 [cluster.crew.scaling.docker]
