@@ -28,7 +28,7 @@ export function plan(box) {
     chosen.hidden = !node;
     if (!node) return;
     text(chosen.firstChild, `What ${node.name} ${state.isExplain ? "would be" : "was"} asked`);
-    text(chosen.lastChild, node.sql);
+    text(chosen.lastChild, unbroken(node.sql));
     for (const one of picture.querySelectorAll("[data-node]")) attr(one, "aria-pressed", Number(one.dataset.node) === nth);
   };
   new ResizeObserver(([entry]) => {
@@ -135,7 +135,7 @@ function box({ x, y, width, height }, kind, lines) {
 function nodeBox(place, node, nth, state, pick) {
   const figures = "elapsed_ms" in node ? `${counted(node.rows, "row")} · ${millis(node.elapsed_ms)}` : (node.shard && node.shard !== node.name ? `shard ${node.shard}` : "");
   const failed = node.status === "failed";
-  const group = box(place, failed ? "node failed" : "node", [node.name, node.sql?.replace(/\s+/g, " "), node.error ?? figures]);
+  const group = box(place, failed ? "node failed" : "node", [node.name, unbroken(node.sql), node.error ?? figures]);
   attr(group, "data-node", nth);
   attr(group, "tabindex", 0);
   attr(group, "role", "button");
@@ -148,6 +148,11 @@ function nodeBox(place, node, nth, state, pick) {
     pick(nth);
   });
   return group;
+}
+
+/** A statement in one line, as it can be read; one with a comment to the end of a line stays as it is. */
+function unbroken(sql = "") {
+  return sql.includes("--") ? sql : sql.replace(/\s+/g, " ").replace(/\( | \)/g, (edge) => edge.trim());
 }
 
 /** As much of a line as there is room for: a character of this size is about 6.7 pixels wide. */
