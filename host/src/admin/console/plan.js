@@ -150,9 +150,12 @@ function nodeBox(place, node, nth, state, pick) {
   return group;
 }
 
-/** A statement in one line, as it can be read; one with a comment to the end of a line stays as it is. */
+/** Text in quotes, a break before a bracket that closes, other space. */
+const PIECES = /('(?:[^']|'')*'|"[^"]*"|`[^`]*`)|\s*\n\s*(?=\))|(\s+)/g;
+
+/** A statement in one line; what is in quotes stays as it is, and so does one with a comment to the end of a line. */
 function unbroken(sql = "") {
-  return sql.includes("--") ? sql : sql.replace(/\s+/g, " ").replace(/\( | \)/g, (edge) => edge.trim());
+  return sql.includes("--") ? sql : sql.replace(PIECES, (_, quoted, space) => quoted ?? (space ? " " : ""));
 }
 
 /** As much of a line as there is room for: a character of this size is about 6.7 pixels wide. */
