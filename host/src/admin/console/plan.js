@@ -28,7 +28,7 @@ export function plan(box) {
     chosen.hidden = !node;
     if (!node) return;
     text(chosen.firstChild, `What ${node.name} ${state.isExplain ? "would be" : "was"} asked`);
-    text(chosen.lastChild, node.sql);
+    text(chosen.lastChild, unbroken(node.sql));
     for (const one of picture.querySelectorAll("[data-node]")) attr(one, "aria-pressed", Number(one.dataset.node) === nth);
   };
   new ResizeObserver(([entry]) => {
@@ -135,7 +135,7 @@ function box({ x, y, width, height }, kind, lines) {
 function nodeBox(place, node, nth, state, pick) {
   const figures = "elapsed_ms" in node ? `${counted(node.rows, "row")} · ${millis(node.elapsed_ms)}` : (node.shard && node.shard !== node.name ? `shard ${node.shard}` : "");
   const failed = node.status === "failed";
-  const group = box(place, failed ? "node failed" : "node", [node.name, node.sql?.replace(/\s+/g, " "), node.error ?? figures]);
+  const group = box(place, failed ? "node failed" : "node", [node.name, unbroken(node.sql), node.error ?? figures]);
   attr(group, "data-node", nth);
   attr(group, "tabindex", 0);
   attr(group, "role", "button");
@@ -148,6 +148,14 @@ function nodeBox(place, node, nth, state, pick) {
     pick(nth);
   });
   return group;
+}
+
+/** Text in quotes, a break before a bracket that closes, other space. */
+const PIECES = /('(?:[^']|'')*'|"[^"]*"|`[^`]*`)|\s*\n\s*(?=\))|(\s+)/g;
+
+/** A statement in one line; what is in quotes stays as it is, and so does one with a comment to the end of a line. */
+function unbroken(sql = "") {
+  return sql.includes("--") ? sql : sql.replace(PIECES, (_, quoted, space) => quoted ?? (space ? " " : ""));
 }
 
 /** As much of a line as there is room for: a character of this size is about 6.7 pixels wide. */

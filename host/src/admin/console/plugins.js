@@ -82,7 +82,7 @@ function update(node, plugin) {
   node.plugin = plugin;
   const { parts: part_ } = node;
   setBadge(part_.badge, plugin.disabled ? "disabled" : plugin.state);
-  text(part_.version, plugin.version ? `${plugin.version}${plugin.revision > 1 ? `, revision ${plugin.revision}` : ""}` : "");
+  text(part_.version, plugin.version ? `${plugin.version}${plugin.revision ? `, revision ${plugin.revision}` : ""}` : "");
   text(part_.world, plugin.world === "health-policy" ? "policy" : (plugin.world ?? "").replace("routing-", ""));
   show(part_.world, Boolean(plugin.world));
   text(part_.seats, plugin.clusters?.length > 0 ? `in ${plugin.clusters.join(", ")}` : "");
