@@ -71,10 +71,11 @@ async fn it_shows_what_goes_on_and_does_what_the_keys_say() {
     pane.resize(40, 10);
     pane.shows("fewer of them", |screen| screen.contains("Leverframe").then_some(())).await;
 
+    pane.resize(80, 24);
+    traffic.abort();
     pane.press(&["q"]);
     let screen = pane.ended().await;
     assert!(screen.contains("the program has ended: 0"), "{screen}");
-    traffic.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

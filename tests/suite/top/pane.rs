@@ -21,9 +21,8 @@ impl Pane {
     /// Starts the program that is tested, with these arguments, in a terminal of so many columns and rows.
     pub(crate) fn start(arguments: &[&str], (columns, rows): (u16, u16)) -> Self {
         let program = leverframe();
-        let quoted =
-            [program.get_program().to_str().expect("a path")].iter().chain(arguments).map(|it| format!("'{it}'"));
-        let line = quoted.collect::<Vec<_>>().join(" ");
+        let words = [program.get_program().to_str().expect("a path")].into_iter().chain(arguments.iter().copied());
+        let line = words.map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
         let number = NUMBERS.fetch_add(1, Relaxed);
         let pane = Self { socket: format!("leverframe-{}-{number}", std::process::id()) };
         let script = format!("{line}; echo \"{ENDED} $?\"; stty -a; cat");

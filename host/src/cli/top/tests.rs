@@ -229,7 +229,8 @@ fn a_connection_that_is_lost_is_said_and_what_came_before_stays() {
     model = self::model();
     model.take(News::Lost("it has closed the connection".to_owned()));
     let lines = screen(&mut model, 100, 24);
-    assert!(lines[0].contains("LOST: it has closed the connection") && lines[7].contains("node-1"), "{lines:?}");
+    assert!(lines[0].ends_with("LOST, looking for it") && lines[7].contains("node-1"), "{lines:?}");
+    assert_eq!(lines[23], "it has closed the connection");
     model.take(News::Found { started_s: None });
     assert_eq!(model.standing, Standing::Found);
     // What is sent again is not shown twice; a process that is another one counts anew.

@@ -50,7 +50,8 @@ fn about(model: &Model) -> Line<'static> {
     let mut spans = vec![format!("Leverframe {}", health.version).bold(), format!("  {}", model.address).into()];
     match &model.standing {
         Standing::Looking => spans.push("  connecting …".yellow()),
-        Standing::Lost(why) => spans.push(format!("  LOST: {why}").red().bold()),
+        // Why, it says at the foot, where there is room.
+        Standing::Lost(_) => spans.push("  LOST, looking for it".red().bold()),
         Standing::Found => {
             if let Some(uptime) = model.uptime() {
                 spans.push(format!("  up {uptime}").into());
@@ -88,6 +89,9 @@ fn foot_line(model: &Model) -> Line<'static> {
     }
     if !model.note.is_empty() {
         return Line::from(model.note.clone().yellow());
+    }
+    if let Standing::Lost(why) = &model.standing {
+        return Line::from(why.clone().red());
     }
     let keys = match model.tab {
         Tab::Endpoints => "Tab page  ↑↓ row  s sort  r reverse  d drain  u undrain  ? help  q quit",
