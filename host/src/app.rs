@@ -14,6 +14,7 @@ mod seats;
 mod sources;
 mod takeover;
 mod ward;
+mod worlds;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -18,6 +18,7 @@ use super::ports::Ports;
 use super::recording::{self, Recorders};
 use super::sources;
 use super::ward::{Tell, Ward};
+use super::worlds::updates;
 use crate::admin;
 use crate::cluster::LiveCluster;
 use crate::config::{self, Config, StrategySpec};
@@ -25,8 +26,8 @@ use crate::health::PolicySeat;
 use crate::model::{ClusterName, ListenerName};
 use crate::observe::Served;
 use crate::plugin::{Change, Judging, Supervisor};
-use crate::proxy::{ClusterUpdate, ListenerUpdate, OpenConnections, Service, WorkerHandle, WorldUpdate};
-use crate::routing::{RouteTable, Seat};
+use crate::proxy::{OpenConnections, Service, WorkerHandle, WorldUpdate};
+use crate::routing::Seat;
 
 /// All workers, and what they serve.
 pub(super) struct Fleet {
@@ -54,16 +55,16 @@ pub(super) struct Fleet {
 
 /// A listener that is open on every worker.
 #[derive(Clone)]
-struct Bound {
+pub(super) struct Bound {
     /// What the configuration says.
     wanted: SocketAddr,
     /// Where it is open: another port when the configuration says 0.
     address: SocketAddr,
-    open: OpenConnections,
+    pub(super) open: OpenConnections,
 }
 
 /// For each listener whose address is new, the sockets of each worker.
-type Sockets = BTreeMap<ListenerName, Vec<Vec<TcpListener>>>;
+pub(super) type Sockets = BTreeMap<ListenerName, Vec<Vec<TcpListener>>>;
 
 /// What was built for a configuration that is not at work yet.
 struct Prepared {
@@ -362,50 +363,4 @@ fn judging(config: &Config, wards: &BTreeMap<ClusterName, Ward>) -> BTreeMap<Clu
         Some((name.clone(), Judging { policies, panel: Arc::clone(&ward.panel) }))
     };
     wards.iter().filter_map(judging).collect()
-}
-
-/// The world of each worker.
-fn updates(
-    workers: usize,
-    config: &Config,
-    wards: &BTreeMap<ClusterName, Ward>,
-    (listeners, mut sockets): (&BTreeMap<ListenerName, Bound>, Sockets),
-    mut seats: BTreeMap<ClusterName, Vec<Seat>>,
-) -> Vec<WorldUpdate> {
-    let cluster_configs: Vec<_> = config.clusters.values().cloned().map(Arc::new).collect();
-    let listener_configs: Vec<_> = config
-        .listeners
-        .iter()
-        .map(|listener| (Arc::new(listener.clone()), Arc::new(RouteTable::new(&listener.routes))))
-        .collect();
-    // From the back, since that is where a vector gives its sockets and seats away.
-    let mut updates: Vec<_> = (0..workers)
-        .map(|_| WorldUpdate {
-            clusters: cluster_configs
-                .iter()
-                .filter_map(|config| {
-                    let seat = seats.get_mut(&config.name).and_then(Vec::pop);
-                    let ward = wards.get(&config.name)?;
-                    Some(ClusterUpdate {
-                        config: Arc::clone(config),
-                        live: Arc::clone(&ward.live),
-                        circuits: Arc::clone(&ward.circuits),
-                        shared: Arc::clone(&ward.shared),
-                        seat,
-                    })
-                })
-                .collect(),
-            listeners: listener_configs
-                .iter()
-                .filter_map(|(config, routes)| {
-                    let open = listeners.get(&config.name)?.open.clone();
-                    let sockets = sockets.get_mut(&config.name).and_then(Vec::pop).unwrap_or_default();
-                    Some(ListenerUpdate { config: Arc::clone(config), routes: Arc::clone(routes), open, sockets })
-                })
-                .collect(),
-            ..WorldUpdate::default()
-        })
-        .collect();
-    updates.reverse();
-    updates
 }
