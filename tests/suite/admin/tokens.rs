@@ -12,8 +12,8 @@ async fn guarded() -> World {
     let (write, read) = (folder.join("write"), folder.join("read"));
     std::fs::write(&write, "the-writer\n").expect("a file");
     std::fs::write(&read, "the-reader\n").expect("a file");
-    let lines = format!("[admin]\ntoken_file = {write:?}\nread_only_token_file = {read:?}\n");
-    Setup::new().origins(1).admin_lines(&lines["[admin]\n".len()..]).start().await
+    let lines = format!("token_file = {write:?}\nread_only_token_file = {read:?}");
+    Setup::new().origins(1).admin_lines(&lines).start().await
 }
 
 #[tokio::test]
