@@ -148,11 +148,14 @@ impl Browser {
         self.post(&format!("element/{element}/value"), json!({ "text": text })).await;
     }
 
-    /// Takes away what a field has, and types.
+    /// Types in the place of what a field has.
     pub(super) async fn overwrite(&self, selector: &str, text: &str) {
-        let element = self.find(selector).await;
-        self.post(&format!("element/{element}/clear"), json!({})).await;
-        self.type_in(selector, text).await;
+        self.eval(&format!("document.querySelector({selector:?}).focus()")).await;
+        self.keys(&[("keyDown", CONTROL), ("keyDown", "a"), ("keyUp", "a"), ("keyUp", CONTROL)]).await;
+        let keys: Vec<String> = text.chars().map(String::from).collect();
+        let strokes: Vec<_> =
+            keys.iter().flat_map(|key| [("keyDown", key.as_str()), ("keyUp", key.as_str())]).collect();
+        self.keys(&strokes).await;
     }
 
     /// Presses a key, wherever the focus is.
@@ -197,9 +200,11 @@ impl Browser {
     }
 }
 
-/// Whether an address is of the server that the pages are from, or of what has no server.
+/// Whether an address is of the server that the pages are from, or of what has no server: the page that Chromium begins
+/// with is its own.
 fn is_at_home(url: &str, home: SocketAddr) -> bool {
-    url.starts_with(&format!("http://{home}/")) || url.starts_with("data:") || url.starts_with("about:")
+    let own = ["data:", "about:", "chrome:"];
+    url.starts_with(&format!("http://{home}/")) || own.iter().any(|own| url.starts_with(own))
 }
 
 impl Drop for Browser {

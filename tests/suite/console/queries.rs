@@ -36,7 +36,7 @@ async fn a_scattered_query_is_explained_as_a_picture_and_answered_as_a_table() {
     browser.reads("#history", "AVG(salary)").await;
     browser.reads("#queries", "GROUP BY").await;
 
-    write(&browser, "SELECT id, NULL AS nothing FROM users ORDER BY id").await;
+    write(&browser, "SELECT id, NULL AS missing FROM users ORDER BY id").await;
     browser.click("#run").await;
     browser.reads("#results td.null", "NULL").await;
     browser.reads("#results", "Show 200 more: 200 of 1,000").await;

@@ -59,6 +59,8 @@ function listen(node, said) {
   part_.drain.addEventListener("click", () => act(part_.drain));
   part_.disable.addEventListener("click", () => act(part_.disable));
   text(part_.set, "Set");
+  // What was begun here is not written over by what comes meanwhile.
+  part_.weight.addEventListener("input", () => (part_.weight.dataset.touched = "yes"));
   node.querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();
     steer(node, said, part_.set, "weight", part_.weight.value);
@@ -71,7 +73,7 @@ function steer(node, said, button, act, weight) {
   if (weight) query.set("weight", weight);
   return doing(button, { bad: (why) => said.bad(`${endpoint.name}, ${act}: ${why}`) }, async () => {
     await command("POST", `/api/endpoints/${part(endpoint.name)}/${act}?${query}`);
-    node.parts.weight.blur();
+    delete node.parts.weight.dataset.touched;
     said.good(`${endpoint.name}: ${told(act, weight)}`);
   });
 }
@@ -99,7 +101,7 @@ function update(node, one) {
   text(part_.rate, `${figure(flow?.perSecond)}/s`);
   text(part_.errors, `${percent(flow?.errors ?? 0)} errors · ${count(flow?.inFlight)} in flight`);
   attr(node, "data-tone", tone(endpoint.state));
-  if (document.activeElement !== part_.weight && part_.weight.value !== String(endpoint.weight)) part_.weight.value = endpoint.weight;
+  if (!part_.weight.dataset.touched && part_.weight.value !== String(endpoint.weight)) part_.weight.value = endpoint.weight;
   attr(part_.weight, "aria-label", `Weight of ${endpoint.name}`);
   attr(part_.set, "aria-label", `Set the weight of ${endpoint.name}`);
   label(part_.drain, endpoint.state === "DRAINING" ? "undrain" : "drain", endpoint);

@@ -59,7 +59,10 @@ function make(one) {
     const status = await command("POST", "/api/scale", { cluster: one.cluster, ...wanted });
     said.good(`${one.cluster}: ${counted(status.desired, "node")} wanted.`);
     cool(node, status.cooldown_s);
+    delete field.dataset.touched;
   });
+  // What was begun here is not written over by what comes meanwhile.
+  field.addEventListener("input", () => (field.dataset.touched = "yes"));
   node.parts.add.addEventListener("click", () => act(node.parts.add, { action: "add" }));
   node.parts.remove.addEventListener("click", () => act(node.parts.remove, { action: "remove" }));
   form.addEventListener("submit", (event) => {
@@ -78,7 +81,7 @@ function update(node, one) {
   text(part.limits, `from ${count(one.least)} to ${count(one.most)}`);
   attr(part.wanted, "min", one.least);
   attr(part.wanted, "max", one.most);
-  if (document.activeElement !== part.wanted && !part.wanted.dataset.touched) part.wanted.value = one.desired;
+  if (!part.wanted.dataset.touched && part.wanted.value !== String(one.desired)) part.wanted.value = one.desired;
   text(part.error, one.error ?? "");
   show(part.error, Boolean(one.error));
   keep(part.nodes, one.nodes, { key: (node_) => node_.name, make: nodeCard, update: updateNode });
