@@ -62,6 +62,14 @@
 //! themselves: each attempt passes the endpoint's [`circuit::Gate`], one that fails is made again elsewhere, and what it
 //! came to is counted. Every change is told as a [`model::Event`], which [`observe::EventLog`] keeps.
 //!
+//! # How a request is seen
+//!
+//! A request that is traced, or is to have a line in the access log, carries a record from its head to the end of its
+//! answer's body; any other carries nothing. [`proxy`] and [`sql`] tell the record and its [`model::Trace`] what they do, as
+//! plain values. Where these go is [`observe`]'s: spans wait in a bounded queue for a task of the control runtime, lines in
+//! memory of each worker for a thread of their own. Nobody who serves waits for either: what does not fit is dropped and
+//! counted.
+//!
 //! # How a change is made
 //!
 //! Whatever changes (the file, a plugin, an operator's command), all that can fail is built first, beside what serves.

@@ -9,6 +9,7 @@ use super::course::{Course, Picked, Unpicked};
 use super::exchange::{Attempted, Exchange};
 use super::link::Link;
 use super::record::{Access, Record};
+use super::retry::RetryReason;
 use super::trial::Trial;
 use crate::model::{Address, OpenSpan, SpanKind, Trace};
 use crate::routing::{How, Told};
@@ -128,7 +129,8 @@ impl Exchange {
     /// The span of an attempt, of a request that is traced.
     pub(super) fn attempt_span(&self, course: &Course, trial: &Trial) -> Option<Box<OpenSpan>> {
         let record = self.record()?;
-        let mut span = record.trace()?.open("attempt", SpanKind::Client, Instant::now());
+        let span = record.trace()?.open("attempt", SpanKind::Client, Instant::now());
+        let mut span = span.unless_ended("cancelled");
         tell_method(&mut span, record.method());
         tell_address(&mut span, trial.address());
         span.tell("leverframe.cluster", self.seat().name().as_str().to_owned());
@@ -139,6 +141,7 @@ impl Exchange {
         }
         if let Some(cause) = course.cause {
             span.tell("leverframe.retry.reason", cause.as_str());
+            span.tell("leverframe.hedged", cause == RetryReason::Hedge);
         }
         Some(Box::new(span))
     }

@@ -47,6 +47,8 @@ pub struct OpenSpan {
     clock: (Instant, SystemTime),
     /// None once it was handed on.
     span: Option<Span>,
+    /// What it is to tell where nobody ends it.
+    unless_ended: Option<&'static str>,
 }
 
 impl Tracer {
@@ -150,7 +152,7 @@ impl Trace {
             facts: Vec::new(),
             failure: None,
         };
-        OpenSpan { sink: Arc::clone(&self.sink), clock: self.clock, span: Some(span) }
+        OpenSpan { sink: Arc::clone(&self.sink), clock: self.clock, span: Some(span), unless_ended: None }
     }
 }
 
@@ -175,6 +177,14 @@ impl OpenSpan {
         }
     }
 
+    /// Unless somebody ends it, it was given up for this reason.
+    #[must_use]
+    pub fn unless_ended(self, why: &'static str) -> Self {
+        let mut this = self;
+        this.unless_ended = Some(why);
+        this
+    }
+
     /// It is over, at a moment.
     pub fn end(mut self, now: Instant) {
         self.hand_on(now);
@@ -191,6 +201,9 @@ impl OpenSpan {
 impl Drop for OpenSpan {
     fn drop(&mut self) {
         if self.span.is_some() {
+            if let Some(why) = self.unless_ended {
+                self.tell("error.type", why);
+            }
             self.hand_on(Instant::now());
         }
     }

@@ -209,7 +209,7 @@ impl Nodes {
         };
         match opened {
             Ok(mut session) => {
-                if let (Some(trace), Some(id)) = (asker.trace(), charge.span.as_ref().and_then(OpenSpan::id)) {
+                if let (Some(trace), Some(id)) = (asker.trace(), charge.span.as_ref().and_then(|span| span.id())) {
                     session.within(trace.context(id), trace.state());
                 }
                 Ok(NodeSession { session, charge, extra: None, dialect: self.backend.dialect() })
@@ -320,7 +320,8 @@ struct Charge {
     /// When the first rows came.
     answered: Option<Instant>,
     patient: bool,
-    span: Option<OpenSpan>,
+    /// In a box, so that a session without one is small.
+    span: Option<Box<OpenSpan>>,
     rows: u64,
 }
 

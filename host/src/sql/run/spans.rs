@@ -75,13 +75,13 @@ pub(super) fn session(
     trace: Option<&Arc<Trace>>,
     dialect: Dialect,
     (name, address): (&EndpointName, &Address),
-) -> Option<OpenSpan> {
+) -> Option<Box<OpenSpan>> {
     let mut span = trace?.open("sql.node", SpanKind::Client, Clock::now().into_std());
     tell_system(&mut span, dialect);
     span.tell("server.address", address.host().to_owned());
     span.tell("server.port", address.port());
     span.tell("leverframe.endpoint", name.as_str().to_owned());
-    Some(span)
+    Some(Box::new(span))
 }
 
 /// Tells what a node is asked.
