@@ -86,17 +86,15 @@ impl Listener {
             if self.shared.draining.load(Relaxed) {
                 return None;
             }
-            match timeout(LOOK, self.ear.next()).await {
+            let heard = timeout(LOOK, self.ear.next()).await;
+            self.silent = if heard.is_ok() { 0 } else { self.silent + 1 };
+            match heard {
                 Ok(Heard::Text(text)) => return Some(text),
                 Ok(Heard::Overview(overview)) => return Some(self.text(&overview)),
                 Ok(Heard::Missed) => self.catch_up(),
                 Ok(Heard::Over) => return None,
-                Err(_) => {
-                    self.silent += 1;
-                    if self.silent.is_multiple_of(SILENT) {
-                        return Some(KEEP_ALIVE);
-                    }
-                }
+                Err(_) if self.silent.is_multiple_of(SILENT) => return Some(KEEP_ALIVE),
+                Err(_) => {}
             }
         }
     }

@@ -74,13 +74,13 @@ impl Live {
         kept.as_ref().filter(|(_, seen)| seen.elapsed() < FRESH).map(|(overview, _)| Arc::clone(overview))
     }
 
-    /// Keeps an overview that was made now; what is returned is the one before where nothing is different, and whether
-    /// anything is.
-    pub(super) fn keep_overview(&self, overview: Overview) -> (Arc<Overview>, bool) {
+    /// Keeps how things stand now, by what tells it from before; what is returned is the overview before where nothing is
+    /// different, and whether anything is.
+    pub(super) fn keep_overview(&self, key: String, make: impl FnOnce(String) -> Overview) -> (Arc<Overview>, bool) {
         let mut kept = self.overview.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = kept.take().map(|(kept, _)| kept).filter(|kept| kept.key == overview.key);
+        let same = kept.take().map(|(kept, _)| kept).filter(|kept| kept.key == key);
         let differs = same.is_none();
-        let overview = same.unwrap_or_else(|| Arc::new(overview));
+        let overview = same.unwrap_or_else(|| Arc::new(make(key)));
         *kept = Some((Arc::clone(&overview), Instant::now()));
         (overview, differs)
     }
@@ -154,9 +154,9 @@ pub(super) fn enveloped(kind: &str, id: Option<u64>, json: &[u8]) -> Bytes {
 mod tests {
     use super::*;
 
-    fn overview(key: &str) -> Overview {
+    fn overview(key: String) -> Overview {
         let text = |access: &str| enveloped("overview", None, format!("\"{key} {access}\"").as_bytes());
-        Overview { key: key.to_owned(), read: text("read"), write: text("write") }
+        Overview { read: text("read"), write: text("write"), key }
     }
 
     fn plain(number: usize) -> Frame {
@@ -200,11 +200,11 @@ mod tests {
     fn an_overview_is_news_only_where_it_differs() {
         let live = Live::default();
         assert!(live.fresh_overview().is_none());
-        let (first, is_news) = live.keep_overview(overview("one"));
+        let (first, is_news) = live.keep_overview("one".to_owned(), overview);
         assert!(is_news);
-        let (same, is_news) = live.keep_overview(overview("one"));
+        let (same, is_news) = live.keep_overview("one".to_owned(), |_| panic!("nothing differs"));
         assert!(!is_news && Arc::ptr_eq(&first, &same));
-        assert!(live.keep_overview(overview("other")).1);
+        assert!(live.keep_overview("other".to_owned(), overview).1);
         assert_eq!(live.fresh_overview().unwrap().key, "other");
     }
 

@@ -71,7 +71,7 @@ impl Maker {
         if self.beats.is_multiple_of(BEATS) {
             self.second();
             if self.shared.live.has_listeners() {
-                let (overview, differs) = self.shared.live.keep_overview(overview::make(&self.shared));
+                let (overview, differs) = look(&self.shared);
                 if differs {
                     self.shared.live.send(Frame::Overview(overview));
                 }
@@ -130,6 +130,12 @@ pub(super) fn event_frame(event: &Recorded) -> bytes::Bytes {
 pub(super) fn overview_now(shared: &Shared) -> Arc<Overview> {
     match shared.live.fresh_overview() {
         Some(overview) => overview,
-        None => shared.live.keep_overview(overview::make(shared)).0,
+        None => look(shared).0,
     }
+}
+
+/// How everything stands now, and whether that is news.
+fn look(shared: &Shared) -> (Arc<Overview>, bool) {
+    let draft = overview::look(shared);
+    shared.live.keep_overview(draft.key(), |key| draft.finish(key))
 }

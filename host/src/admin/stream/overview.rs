@@ -34,11 +34,37 @@ struct Endpoint<'o> {
     effective_weight: f32,
 }
 
+/// How everything stands, before it is known whether that is news.
+pub(super) struct Draft {
+    /// What does not run by itself.
+    steady: String,
+    scale: Vec<Value>,
+}
+
+impl Draft {
+    /// What tells it from another.
+    pub(super) fn key(&self) -> String {
+        let mut scale = self.scale.clone();
+        scale.iter_mut().filter_map(Value::as_object_mut).for_each(|one| drop(one.remove("cooldown_s")));
+        format!("{}{}", self.steady, Value::from(scale))
+    }
+
+    /// As it is sent.
+    pub(super) fn finish(&self, key: String) -> Overview {
+        let (at, steady, scale) = (Timestamp::now(), &self.steady, Value::from(self.scale.clone()));
+        let said = |access: &str| {
+            let json = format!(r#"{{"at":"{at}","access":"{access}",{steady},"scale":{scale}}}"#);
+            enveloped("overview", None, json.as_bytes())
+        };
+        Overview { key, read: said("read"), write: said("write") }
+    }
+}
+
 /// Looks at everything.
-pub(super) fn make(shared: &Shared) -> Overview {
+pub(super) fn look(shared: &Shared) -> Draft {
     let (health, config) = (json!(health::read(shared)), json!(config::read(shared)));
     let (plugins, entries) = (json!(plugins::read(shared)), json!(sql::read(shared)));
-    let mut scale: Vec<_> = members(json!(scaling::read(shared)), "clusters").collect();
+    let scale = members(json!(scaling::read(shared)), "clusters").collect();
     let steady = format!(
         r#""health":{},"config":{},"clusters":{},"plugins":{},"sql":{}"#,
         health,
@@ -47,15 +73,7 @@ pub(super) fn make(shared: &Shared) -> Overview {
         Value::Array(members(plugins, "plugins").map(plugin).collect()),
         Value::Array(members(entries, "entries").map(entry).collect()),
     );
-    let scaled = Value::from(scale.clone());
-    let said = |access: &str| {
-        let at = Timestamp::now();
-        let json = format!(r#"{{"at":"{at}","access":"{access}",{steady},"scale":{scaled}}}"#);
-        enveloped("overview", None, json.as_bytes())
-    };
-    let (read, write) = (said("read"), said("write"));
-    scale.iter_mut().filter_map(Value::as_object_mut).for_each(|one| drop(one.remove("cooldown_s")));
-    Overview { key: format!("{steady}{}", Value::from(scale)), read, write }
+    Draft { steady, scale }
 }
 
 /// The clusters and their endpoints. Written down one by one, since what is written belongs to the roster.
