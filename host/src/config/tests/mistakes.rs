@@ -108,7 +108,10 @@ retries = 3
 #[test]
 fn a_setting_that_is_like_no_other_is_told_what_there_is() {
     let said = mistakes(&(SOUND.to_owned() + "[admin]\nzzzzzz = 1\n"));
-    assert_eq!(said, "9:1: admin.zzzzzz: there is no such setting (known here: address)\n");
+    assert_eq!(
+        said,
+        "9:1: admin.zzzzzz: there is no such setting (known here: address, token_file, read_only_token_file, allow_without_token)\n"
+    );
 }
 
 #[test]
