@@ -19,7 +19,9 @@ async fn another_configuration_is_looked_at_and_not_put_to_work() {
     assert_eq!(validate(&world, text.clone()).await, json!({ "mistakes": [], "valid": true, "warnings": [] }));
     let fewer = validate(&world, text.replace("workers = 1", "workers = 2")).await;
     assert_eq!((fewer["valid"].clone(), fewer["warnings"].as_array().map(Vec::len)), (json!(true), Some(1)), "{fewer}");
-    let wrong = validate(&world, format!("{text}\n[cluster.other]\nstrategie = \"random\"\n")).await;
+    let wrong =
+        validate(&world, format!("{text}\n[cluster.other]\nendpoints = [\"127.0.0.1:1\"]\nstrategie = \"random\"\n"))
+            .await;
     assert_eq!(wrong["valid"], false);
     let mistake = &wrong["mistakes"][0];
     assert_eq!(
