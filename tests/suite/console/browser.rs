@@ -134,6 +134,8 @@ impl Browser {
             &format!("document.querySelector({selector:?})?.matches(':enabled, a') ?? false"),
         )
         .await;
+        // By itself chromedriver may scroll it to under the header.
+        self.eval(&format!("document.querySelector({selector:?}).scrollIntoView({{ block: 'center' }})")).await;
         let look = || async {
             let element = self.find(selector).await;
             let path = format!("element/{element}/click");

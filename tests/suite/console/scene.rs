@@ -1,6 +1,5 @@
 //! Databases for the pages that ask some: demo nodes, each with a part of the people or with all of them.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use leverframe::demo::{DatabaseSettings, Node, NodeSettings, Part, Users};
@@ -58,11 +57,8 @@ async fn start(part: impl Fn(u64) -> Part) -> Vec<Node> {
 
 async fn serve(nodes: Vec<Node>, entry: &str) -> Databases {
     let check = "[cluster.web.health.check]\npath = \"/health\"\ninterval = \"300ms\"\ntimeout = \"300ms\"\n";
-    let mut tables = entry.to_owned();
-    let _ = write!(
-        tables,
-        "\n[[listener]]\nname = \"sql\"\naddress = \"127.0.0.1:0\"\nroute = [{{ path = \"/query\", sql = \"people\" }}]\n"
-    );
+    let listener = "\n[[listener]]\nname = \"sql\"\naddress = \"127.0.0.1:0\"\nroute = [{ path = \"/query\", sql = \"people\" }]\n";
+    let tables = [entry, listener].concat();
     let endpoints = nodes.iter().map(Node::address).collect();
     let world = Setup::new().endpoints(endpoints).cluster_lines(check).more(&tables).start().await;
     Databases { world, nodes }

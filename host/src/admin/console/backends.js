@@ -36,7 +36,7 @@ function isWanted({ endpoint }, find) {
 
 function row(one, said) {
   const cell = (name, ...children) => el("div", { role: "cell", class: `cell ${name}` }, ...children);
-  const button = (name) => el("button", { type: "button", class: "small", "data-part": name });
+  const button = (name, type = "button") => el("button", { type, class: "small", "data-part": name });
   const weight = el("input", { type: "number", min: 1, max: 65535, class: "weight num", "data-part": "weight" });
   const node = el(
     "div",
@@ -44,7 +44,7 @@ function row(one, said) {
     cell("who", el("b", { "data-part": "name" }), el("span", { class: "where mono", "data-part": "address" })),
     cell("how", badge(), el("span", { class: "reason", "data-part": "reason" })),
     cell("flow num", el("span", { "data-part": "rate" }), el("span", { class: "faint", "data-part": "errors" })),
-    cell("weigh", el("form", {}, el("fieldset", { "data-write": "", class: "bare inline" }, weight, button("set")))),
+    cell("weigh", el("form", {}, el("fieldset", { "data-write": "", class: "bare inline" }, weight, button("set", "submit")))),
     cell("acts", el("fieldset", { "data-write": "", class: "bare inline" }, button("drain"), button("disable"))),
   );
   node.one = one;
