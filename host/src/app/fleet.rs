@@ -105,7 +105,7 @@ impl Fleet {
             desk,
             tell,
             publish,
-            mount: Mount::new(admin::router(admin.clone()), Arc::clone(&admin.draining)),
+            mount: Mount::service(admin::router(admin.clone()), Arc::clone(&admin.draining)),
             admin,
             admin_address: None,
             admin_server: None,
@@ -160,17 +160,10 @@ impl Fleet {
         self.listeners = listeners;
         self.keep(wards);
         disbanded.end();
-        let listeners = self.listeners.iter().map(|(name, bound)| (name.clone(), bound.address)).collect();
         if let Some(bound) = &admin {
             self.admin_address = bound.as_ref().map(admin::Bound::address);
         }
-        let address = self.admin_address;
-        let clusters = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.live))).collect();
-        let keepers = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.keeper))).collect();
-        let sql = self.entries.served();
-        let recorded = Arc::clone(self.recorders.counts());
-        let served = Served { config, clusters, keepers, sql, listeners, admin: address, recorded };
-        self.publish.send_replace(Arc::new(served));
+        self.publish(config);
         self.ports.relieve();
         // Only now, so that it never answers from what is not served yet.
         if let Some(bound) = admin {
@@ -180,6 +173,17 @@ impl Fleet {
             }
         }
         Ok(())
+    }
+
+    /// Shows what is served now.
+    fn publish(&self, config: Arc<Config>) {
+        let clusters = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.live))).collect();
+        let keepers = self.wards.iter().map(|(name, ward)| (name.clone(), Arc::clone(&ward.keeper))).collect();
+        let listeners = self.listeners.iter().map(|(name, bound)| (name.clone(), bound.address)).collect();
+        let (sql, recorded) = (self.entries.served(), Arc::clone(self.recorders.counts()));
+        let admin = self.admin_address;
+        let served = Served { config, clusters, keepers, sql, listeners, admin, recorded };
+        self.publish.send_replace(Arc::new(served));
     }
 
     /// Hands each worker its world, and waits until each serves from it.

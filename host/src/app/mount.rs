@@ -48,7 +48,7 @@ impl fmt::Debug for Mount {
 impl Mount {
     /// The API of a router; called on the runtime that is to carry out its requests. `draining` ends responses that would
     /// go on for ever.
-    pub(super) fn new(router: Router, draining: Arc<AtomicBool>) -> Arc<dyn Service> {
+    pub(super) fn service(router: Router, draining: Arc<AtomicBool>) -> Arc<dyn Service> {
         // Made up once, and not for each request.
         let router = router.with_state(());
         Arc::new(Self { router, control: Handle::current(), draining })

@@ -72,9 +72,12 @@ pub enum WorkChange {
     Ended,
 }
 
+/// Hears of work.
+type Listener = dyn Fn(&Arc<Progress>, WorkChange) + Send + Sync;
+
 /// The way from whoever works to whoever shows it. Never waits.
 #[derive(Clone)]
-pub struct Works(Arc<dyn Fn(&Arc<Progress>, WorkChange) + Send + Sync>);
+pub struct Works(Arc<Listener>);
 
 impl Works {
     /// Tells a listener.

@@ -82,7 +82,7 @@ fn endpoints(live: &LiveCluster, now: Instant) -> Vec<EndpointRow> {
     let row = |member: &Arc<Member>| {
         let load = member.load(now);
         let (failures, score) = (member.figures().failures(), member.standing().verdict.score);
-        (member.id().0, load.requests, failures, load.in_flight, load.latency_ewma_us, score as f32)
+        (member.id().0, load.requests, failures, load.in_flight, load.latency_ewma_us, score)
     };
     live.roster().members().iter().map(row).collect()
 }

@@ -45,7 +45,7 @@ impl<E: Into<Error>> From<E> for Stop {
 /// Where the final statement runs.
 enum Engine {
     Own(Box<dyn Session>),
-    Node(NodeSession),
+    Node(Box<NodeSession>),
 }
 
 impl Engine {
@@ -55,7 +55,7 @@ impl Engine {
                 Ok(session) => Self::Own(session),
                 Err(fault) => return Err(Error::of_nodes(vec![(OWN.into(), fault)]).into()),
             },
-            None => Self::Node(any_node(run).await?),
+            None => Self::Node(Box::new(any_node(run).await?)),
         };
         let begun = run.in_time(engine.session().transact(Step::Begin, run.due)).await.and_then(|begun| begun);
         match begun {
