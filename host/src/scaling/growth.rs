@@ -44,9 +44,12 @@ mod tests {
     use crate::model::{ClusterName, Progress, WorkChange, Works};
     use crate::scaling::NodeStatus;
 
+    /// What was told, in order.
+    type Told = Vec<(Arc<Progress>, WorkChange)>;
+
     #[test]
     fn it_goes_from_the_first_node_that_is_missing_to_the_last_that_is_not() {
-        let told: Arc<Mutex<Vec<(Arc<Progress>, WorkChange)>>> = Arc::default();
+        let told: Arc<Mutex<Told>> = Arc::default();
         let listener = Arc::clone(&told);
         let works = Works::to(move |work, change| listener.lock().unwrap().push((Arc::clone(work), change)));
         let mut growth = Growth::new(Events::nowhere().with_works(works));

@@ -1,6 +1,8 @@
 //! No secret is told: one is put into every place of a configuration that takes one, and looked for in everything that is
 //! said.
 
+use std::net::SocketAddr;
+
 use http::Method;
 
 use super::ask;
@@ -16,8 +18,50 @@ async fn no_secret_of_the_configuration_is_told() {
     for name in ["write", "read"] {
         std::fs::write(tokens.path().join(name), format!("{MARK}{name}")).expect("a file");
     }
-    let guarded = redis.url().replace("redis://", &format!("redis://user:{MARK}redis@"));
-    let more = format!(
+    let admin = format!(
+        "token_file = {:?}\nread_only_token_file = {:?}",
+        tokens.path().join("write"),
+        tokens.path().join("read")
+    );
+    let setup = Setup::new().origins(1).admin_lines(&admin).more(&clusters(&redis.url()));
+    let setup = setup
+        .listener_lines(&format!("[[listener.route]]\nheaders = {{ x-key = \"{MARK}header\" }}\ncluster = \"web\"\n"));
+    let process = setup.spawn(&[]).await;
+    nothing_that_is_asked_tells_one(process.admin()).await;
+    // A mistake beside a secret does not tell it either.
+    let text = std::fs::read_to_string(process.path("leverframe.toml")).expect("the file");
+    let wrong = text.replace("url = \"redis://", "url = \"http://").replace("password =", "pasword =");
+    let reply = ask(process.admin(), Method::POST, "/api/config/validate", Some(&format!("{MARK}write")), wrong).await;
+    assert!(!reply.text().contains(MARK) && reply.text().contains("\"valid\":false"), "{}", reply.text());
+    let log = format!("{:?}", process.log());
+    assert!(!log.contains(MARK), "{log}");
+    let config = leverframe::config::parse(&text, "x.toml".as_ref(), &leverframe::config::Overrides::default());
+    let debug = format!("{:?}", config.expect("it serves"));
+    assert!(!debug.contains(MARK), "{debug}");
+}
+
+/// Asks every path that the document names, but for the streams, which tell what the others do.
+async fn nothing_that_is_asked_tells_one(admin: SocketAddr) {
+    let token = format!("{MARK}read");
+    let document = ask(admin, Method::GET, "/api/openapi.json", Some(&token), "").await.json();
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        if item["get"].is_null() || path.contains("stream") {
+            continue;
+        }
+        let path = path.replace("{name}", "random");
+        let reply = ask(admin, Method::GET, &path, Some(&token), "").await;
+        assert!(reply.status.is_success() || path == "/rep", "{path}: {}", reply.text());
+        assert!(!reply.text().contains(MARK), "{path}: {}", reply.text());
+        asked += 1;
+    }
+    assert!(asked >= 14, "only {asked} were asked");
+}
+
+/// Clusters and entries with a secret wherever one can be.
+fn clusters(redis: &str) -> String {
+    let guarded = redis.replace("redis://", &format!("redis://user:{MARK}redis@"));
+    format!(
         r#"
 [cluster.databases]
 endpoints = ["127.0.0.1:1"]
@@ -52,38 +96,5 @@ image = "nobody"
 port = 80
 environment = {{ TOKEN = "{MARK}environment" }}
 "#
-    );
-    let admin = format!(
-        "token_file = {:?}\nread_only_token_file = {:?}",
-        tokens.path().join("write"),
-        tokens.path().join("read")
-    );
-    let setup = Setup::new().origins(1).admin_lines(&admin).more(&more);
-    let setup = setup
-        .listener_lines(&format!("[[listener.route]]\nheaders = {{ x-key = \"{MARK}header\" }}\ncluster = \"web\"\n"));
-    let process = setup.spawn(&[]).await;
-    let token = format!("{MARK}read");
-    let document = ask(process.admin(), Method::GET, "/api/openapi.json", Some(&token), "").await.json();
-    let mut asked = 0;
-    for (path, item) in document["paths"].as_object().expect("paths") {
-        if item["get"].is_null() || path.contains("stream") {
-            continue;
-        }
-        let path = path.replace("{name}", "random");
-        let reply = ask(process.admin(), Method::GET, &path, Some(&token), "").await;
-        assert!(reply.status.is_success() || path == "/rep", "{path}: {}", reply.text());
-        assert!(!reply.text().contains(MARK), "{path}: {}", reply.text());
-        asked += 1;
-    }
-    assert!(asked >= 14, "only {asked} were asked");
-    // A mistake beside a secret does not tell it either.
-    let text = std::fs::read_to_string(process.path("leverframe.toml")).expect("the file");
-    let wrong = text.replace("url = \"redis://", "url = \"http://").replace("password =", "pasword =");
-    let reply = ask(process.admin(), Method::POST, "/api/config/validate", Some(&format!("{MARK}write")), wrong).await;
-    assert!(!reply.text().contains(MARK) && reply.text().contains("\"valid\":false"), "{}", reply.text());
-    let log = format!("{:?}", process.log());
-    assert!(!log.contains(MARK), "{log}");
-    let config = leverframe::config::parse(&text, "x.toml".as_ref(), &leverframe::config::Overrides::default());
-    let debug = format!("{:?}", config.expect("it serves"));
-    assert!(!debug.contains(MARK), "{debug}");
+    )
 }

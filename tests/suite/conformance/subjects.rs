@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use leverframe::config::PluginLimits;
 use leverframe::model::PluginName;
@@ -128,10 +129,17 @@ pub(crate) fn shared(plugin: &PluginName) -> Arc<Shared> {
     Arc::new(Shared { plugin: plugin.clone(), state, metrics: CustomMetrics::default(), lines: LogLines::default() })
 }
 
+/// The limits that a configuration has where it says nothing, but for time: what is decided here does not depend on how
+/// busy the machine is.
+fn limits() -> PluginLimits {
+    let patient = Duration::from_secs(60);
+    PluginLimits { pick_deadline: patient, call_deadline: patient, ..PluginLimits::default() }
+}
+
 /// Makes something of a built-in plugin's component.
 pub(crate) fn with_setup<T>(plugin: &PluginName, make: impl FnOnce(InstanceSetup<'_>) -> T) -> T {
     let Compiled { engine, artifacts } = &*COMPILED;
-    let (shared, limits) = (shared(plugin), PluginLimits::default());
+    let (shared, limits) = (shared(plugin), limits());
     make(InstanceSetup { engine, artifact: &artifacts[plugin], shared: &shared, limits: &limits, cluster: None })
 }
 
@@ -149,7 +157,7 @@ struct Compiled {
 static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
     let engine = Arc::new(PluginEngine::new(None).expect("the kernel lends an engine what it needs"));
     let compile = |(name, bytes): (PluginName, &[u8])| {
-        let artifact = Artifact::compile(&engine, bytes, &PluginLimits::default());
+        let artifact = Artifact::compile(&engine, bytes, &limits());
         let artifact = artifact.unwrap_or_else(|error| panic!("{name} does not compile: {error}"));
         (name, artifact)
     };

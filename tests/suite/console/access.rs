@@ -28,7 +28,7 @@ async fn a_wrong_token_is_told_and_a_right_one_opens() {
     browser.reads("#link", "Live").await;
     browser.click("[aria-label='Drain node-1']").await;
     browser.sees("that it drains", "document.querySelector('.manage .long [data-state=DRAINING]') !== null").await;
-    browser.is_clean(process.admin(), &[401]).await;
+    browser.leaves_clean(process.admin(), &[401]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,5 +50,5 @@ async fn who_may_only_read_is_told_so_and_can_command_nothing() {
     browser
         .sees("that nothing can be clicked", "document.querySelector('[data-part=drain]').matches(':disabled')")
         .await;
-    browser.is_clean(process.admin(), &[401]).await;
+    browser.leaves_clean(process.admin(), &[401]).await;
 }

@@ -177,7 +177,7 @@ impl Browser {
 
     /// Ends with nothing amiss: no page has written an error to the console, and none has asked anybody but `home`. A
     /// status that the test brought about, such as 422, is no error.
-    pub(super) async fn is_clean(self, home: SocketAddr, brought_about: &[u16]) {
+    pub(super) async fn leaves_clean(self, home: SocketAddr, brought_about: &[u16]) {
         let lines = self.post("se/log", json!({ "type": "browser" })).await;
         let expected = |line: &Value| {
             let message = line["message"].as_str().unwrap_or_default();

@@ -28,7 +28,7 @@ async fn a_strategy_is_switched_with_its_configuration_and_a_bad_one_is_refused(
     browser.click("[data-part=switch]").await;
     browser.reads(".strategy .notice[data-kind=bad]", "no_such_key").await;
     assert_eq!(world.api("/api/clusters").await["clusters"][0]["strategy"]["plugin"], "least-connections");
-    browser.is_clean(world.admin(), &[422]).await;
+    browser.leaves_clean(world.admin(), &[422]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +46,7 @@ async fn a_backend_is_drained_and_put_back_and_weighed() {
     assert_eq!(world.api("/api/clusters").await["clusters"][0]["endpoints"][2]["weight"], 7);
     browser.click("[aria-label='Disable node-1']").await;
     browser.sees("that it is disabled", "document.querySelector('.manage .long [data-state=DISABLED]') !== null").await;
-    browser.is_clean(world.admin(), &[]).await;
+    browser.leaves_clean(world.admin(), &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +92,7 @@ async fn a_good_plugin_is_dropped_and_serves_and_a_bad_one_is_refused_with_its_r
     browser.sees("that it is disabled", "document.querySelector(\"[aria-label='Enable: maglev']\") !== null").await;
     browser.click("[aria-label='Enable: maglev']").await;
     browser.sees("that it is back", "document.querySelector(\"[aria-label='Disable: maglev']\") !== null").await;
-    browser.is_clean(world.admin(), &[422, 409]).await;
+    browser.leaves_clean(world.admin(), &[422, 409]).await;
 }
 
 fn revision(plugin: &Value) -> Option<u64> {

@@ -53,5 +53,5 @@ async fn the_figures_move_with_the_traffic_and_a_node_is_seen_to_fail_and_to_com
         "['FAILED', 'HEALTHY'].every((to) => [...document.querySelectorAll('#events .change')].some((change) => change.textContent.endsWith(to)))",
     ).await;
     load.flawless().await;
-    browser.is_clean(world.admin(), &[]).await;
+    browser.leaves_clean(world.admin(), &[]).await;
 }

@@ -48,7 +48,7 @@ async fn a_scattered_query_is_explained_as_a_picture_and_answered_as_a_table() {
     browser.reads("#said .notice[data-kind=bad]", "Refused").await;
     browser.sees("nothing of another answer", "document.getElementById('answer').hidden").await;
     drop(databases.nodes);
-    browser.is_clean(databases.world.admin(), &[400, 422]).await;
+    browser.leaves_clean(databases.world.admin(), &[400, 422]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,6 +70,6 @@ async fn replicated_nodes_show_where_they_are_and_can_be_compared() {
     browser.sees("that it is gone", "document.querySelector('dialog') === null").await;
     browser.click("#basics button").await;
     browser.sees("a basic statement", "document.getElementById('sql').value.startsWith('SELECT')").await;
-    browser.is_clean(databases.world.admin(), &[]).await;
+    browser.leaves_clean(databases.world.admin(), &[]).await;
     drop(databases.nodes);
 }

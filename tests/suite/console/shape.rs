@@ -23,7 +23,7 @@ async fn no_page_is_wider_than_the_screen() {
         }
     }
     drop(databases.nodes);
-    browser.is_clean(at, &[]).await;
+    browser.leaves_clean(at, &[]).await;
 }
 
 /// What the tabulator leads to, by name or text, until it comes back to the beginning.
@@ -58,7 +58,7 @@ async fn the_main_commands_are_reached_by_keyboard() {
     for wanted in wanted {
         assert!(met.iter().any(|name| name.contains(wanted)), "{wanted} is not among {met:#?}");
     }
-    browser.is_clean(at, &[]).await;
+    browser.leaves_clean(at, &[]).await;
 }
 
 /// The least ratio of the contrast of any text that is shown to what is behind it, as WCAG 2.1 has it.
@@ -99,5 +99,5 @@ async fn light_and_dark_have_contrast_enough() {
         }
     }
     drop(databases.nodes);
-    browser.is_clean(at, &[]).await;
+    browser.leaves_clean(at, &[]).await;
 }

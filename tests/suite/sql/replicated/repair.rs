@@ -162,11 +162,22 @@ async fn a_node_that_differs_is_found_and_filled_anew_while_writes_go_on<D: Data
     what_cannot_be_done_is_said(&scene).await;
 }
 
+/// Has a node be filled.
+async fn is_to_be_filled<D: Databases>(scene: &Scene<D>, node: &str) {
+    let told = scene.command(&format!("/api/sql/shop/rebuild/{node}")).await;
+    assert_eq!(told.status, StatusCode::ACCEPTED, "{told:?}");
+}
+
+/// That a node is filled is work that is under way, and how far it is shows.
+fn is_told_as_work(work: &Value) {
+    assert_eq!((&work[0]["kind"], &work[0]["subject"]), (&json!("rebuild"), &json!("nodes/db-2")), "{work}");
+    assert!(work[0]["done"].as_u64() > Some(0) && work[0]["unit"] == "rows", "{work}");
+}
+
 async fn a_node_whose_source_dies_needs_to_be_filled_still<D: Databases>(databases: D) {
     let mut scene = furnished(databases).await;
     scene.databases.behind(0, scene.databases.many()).await;
-    let told = scene.command("/api/sql/shop/rebuild/db-2").await;
-    assert_eq!(told.status, StatusCode::ACCEPTED, "{told:?}");
+    is_to_be_filled(&scene, "db-2").await;
     let look = || async {
         let node = scene.standing().await["nodes"][1].clone();
         assert_eq!(node["state"], "REBUILDING", "{node}");
@@ -174,9 +185,7 @@ async fn a_node_whose_source_dies_needs_to_be_filled_still<D: Databases>(databas
     };
     let node = eventually("some of it is copied", look).await;
     assert_eq!((&node["filling"]["from"], &node["readable"]), (&json!("db-1"), &json!(false)), "{node}");
-    let work = scene.work().await;
-    assert_eq!((&work[0]["kind"], &work[0]["subject"]), (&json!("rebuild"), &json!("nodes/db-2")), "{work}");
-    assert!(work[0]["done"].as_u64() > Some(0) && work[0]["unit"] == "rows", "{work}");
+    is_told_as_work(&scene.work().await);
     let twice = scene.command("/api/sql/shop/rebuild/db-2").await;
     assert_eq!(twice.status, StatusCode::CONFLICT, "{twice:?}");
     scene.stop(0).await;
@@ -190,8 +199,7 @@ async fn a_node_whose_source_dies_needs_to_be_filled_still<D: Databases>(databas
     scene.restart().await;
     scene.states(&[2], "UP").await;
     scene.states(&[1], "REBUILD NEEDED").await;
-    let told = scene.command("/api/sql/shop/rebuild/db-2").await;
-    assert_eq!(told.status, StatusCode::ACCEPTED, "{told:?}");
+    is_to_be_filled(&scene, "db-2").await;
     scene.states(&[1, 2], "UP").await;
     let check = scene.verified().await;
     assert_eq!((&check["equal"], &check["nodes"]), (&json!(true), &json!(["db-2", "db-3"])), "{check}");
