@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use leverframe::config::PluginLimits;
 use leverframe::model::{Attempt, PluginName, RequestHead, SeatHolder};
 use leverframe::plugin::{
     Artifact, CustomMetrics, InstanceSetup, LogLines, PluginEngine, Shared, SharedState, StrategyInstance,
@@ -35,7 +34,7 @@ mod native;
 mod subjects;
 
 use cluster::TestCluster;
-use subjects::{Form, Subject, subject, subjects};
+use subjects::{Form, Subject, limits, subject, subjects};
 
 /// Five endpoints, as a service has them more often than hundreds.
 const MEMBERS: [(&str, u16); 5] = [("a", 5), ("b", 1), ("c", 1), ("d", 2), ("e", 1)];
@@ -118,12 +117,12 @@ struct Reader {
 impl Reader {
     fn compiled() -> Self {
         let engine = PluginEngine::new(None).expect("the kernel lends an engine what it needs");
-        let artifact = Artifact::compile(&engine, &components::guest("reader"), &PluginLimits::default());
+        let artifact = Artifact::compile(&engine, &components::guest("reader"), &limits());
         Self { engine, artifact: artifact.expect("the guest compiles") }
     }
 
     fn start(&self) -> Box<dyn Strategy> {
-        let limits = PluginLimits::default();
+        let limits = limits();
         let plugin = PluginName::new("reader").expect("it is a name");
         let state = SharedState::new(limits.state_bytes);
         let shared = Arc::new(Shared { plugin, state, metrics: CustomMetrics::default(), lines: LogLines::default() });

@@ -131,7 +131,7 @@ pub(crate) fn shared(plugin: &PluginName) -> Arc<Shared> {
 
 /// The limits that a configuration has where it says nothing, but for time: what is decided here does not depend on how
 /// busy the machine is.
-fn limits() -> PluginLimits {
+pub(crate) fn limits() -> PluginLimits {
     let patient = Duration::from_secs(60);
     PluginLimits { pick_deadline: patient, call_deadline: patient, ..PluginLimits::default() }
 }
