@@ -82,7 +82,7 @@ impl Supervisor {
     }
 
     /// Forbids the use of a plugin until it is enabled again, or until the end of the process. One that chooses somewhere is
-    /// left alone, unless it is to be done by force: then [`STAND_IN`] chooses there. Tells where.
+    /// left alone, unless it is to be done by force: then `STAND_IN` chooses there. Tells where.
     ///
     /// # Errors
     /// When it is used, or stands in for others.
