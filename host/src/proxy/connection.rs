@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, StatusCode};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,7 +23,7 @@ use super::error::Reason;
 use super::exchange;
 use super::linger;
 use super::listener::ListenerSlot;
-use super::record::Record;
+use super::record::{self, Record};
 use super::tunnel::Tunnel;
 
 /// What an HTTP/2 client says first.
@@ -112,6 +112,13 @@ impl Busy {
         self.record.as_deref()
     }
 
+    /// The request goes on in a tunnel, with what is recorded of it.
+    pub(super) fn goes_on(&mut self) {
+        if let Some(tunnel) = &mut *self.client.tunnel.borrow_mut() {
+            tunnel.record = self.record.take();
+        }
+    }
+
     /// The deadline of this request: on HTTP/1 the connection's.
     pub(super) fn deadline(&self) -> &Rc<Deadline> {
         &self.deadline
@@ -191,6 +198,12 @@ impl ClientConnection {
     /// The socket goes to a tunnel when the response is written.
     pub(super) fn tunnel(&self, tunnel: Tunnel) {
         self.tunnel.replace(Some(tunnel));
+    }
+
+    /// A request ends before it has begun: its head was not sound, or did not come in time.
+    fn refuses(&self, status: StatusCode, reason: Reason) {
+        self.wire.counters().refuse(reason);
+        record::refused(&self.listener.world().watch(), &self.listener, self.address, (status, reason));
     }
 
     /// Finish what is under way, then close.
@@ -320,10 +333,17 @@ async fn serve_http1(client: Rc<ClientConnection>, io: TokioIo<ClientIo>) {
     // A connection that waited for too long is dropped as it is.
     let Some(ended) = ended.await else {
         if client.phase.get() == Phase::Head && !client.closing.get() {
-            client.wire.counters().refuse(Reason::ClientTimeout);
+            client.refuses(StatusCode::REQUEST_TIMEOUT, Reason::ClientTimeout);
         }
         return;
     };
+    // To a head that it cannot read, hyper has answered itself.
+    if let Some(error) = ended.as_ref().err().filter(|error| error.is_parse() && client.active.get() == 0) {
+        match error.is_parse_too_large() {
+            true => client.refuses(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Reason::HeadersTooLarge),
+            false => client.refuses(StatusCode::BAD_REQUEST, Reason::BadRequest),
+        }
+    }
     let parts = connection.into_parts();
     let stream = parts.io.into_inner().into_stream();
     let tunnel = client.tunnel.take();
