@@ -218,9 +218,9 @@ async fn a_log_that_nobody_reads_holds_up_no_request_and_not_the_end() {
     process.leave_log_unread();
     let agent = "x".repeat(4000);
     let lines = || async {
-        let reply =
-            Client::connect(process.address()).await.send(Method::GET, "/", &[("user-agent", &agent)], Bytes::new());
-        assert_eq!(reply.await.status, StatusCode::OK);
+        let mut client = Client::connect(process.address()).await;
+        let reply = client.send(Method::GET, "/", &[("user-agent", &agent)], Bytes::new()).await;
+        assert_eq!(reply.status, StatusCode::OK);
         let dropped = process.metrics().await.sum("leverframe_access_log_dropped", &[("reason", "no-room")]);
         (dropped > 0).then_some(())
     };
