@@ -9,12 +9,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, StatusCode};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::client_io::{ClientIo, Wire};
@@ -24,10 +22,8 @@ use super::exchange;
 use super::linger;
 use super::listener::ListenerSlot;
 use super::record::{self, Record};
+use super::sniff;
 use super::tunnel::Tunnel;
-
-/// What an HTTP/2 client says first.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long a connection that is to close waits for a first request, for the rest of one, or for an HTTP/2 client to hear
 /// that it closes.
@@ -238,7 +234,7 @@ impl ClientConnection {
     }
 
     /// Called when nothing can go on for now: whether the connection waited for too long.
-    fn poll_overdue(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_overdue(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.waker.borrow().is_none() {
             self.waker.replace(Some(cx.waker().clone()));
         }
@@ -270,7 +266,7 @@ impl ClientConnection {
 
 /// Serves a connection to its end.
 pub(super) async fn run(client: Rc<ClientConnection>, mut stream: TcpStream) {
-    let Some((http2, before)) = sniff(&client, &mut stream).await else { return };
+    let Some((http2, before)) = sniff::sniff(&client, &mut stream).await else { return };
     let io = TokioIo::new(ClientIo::new(stream, before, Rc::clone(&client.wire)));
     if http2 {
         client.http2.set(true);
@@ -278,28 +274,6 @@ pub(super) async fn run(client: Rc<ClientConnection>, mut stream: TcpStream) {
         serve_http2(client, io).await;
     } else {
         serve_http1(client, io).await;
-    }
-}
-
-/// Reads until it is clear whether HTTP/2 is spoken; none when the client went or took too long.
-async fn sniff(client: &ClientConnection, stream: &mut TcpStream) -> Option<(bool, Bytes)> {
-    let mut read = BytesMut::with_capacity(4096);
-    loop {
-        let n = {
-            let mut more = pin!(stream.read_buf(&mut read));
-            poll_fn(|cx| match more.as_mut().poll(cx) {
-                Poll::Ready(n) => Poll::Ready(n.ok()),
-                Poll::Pending => client.poll_overdue(cx).map(|()| None),
-            })
-            .await?
-        };
-        let common = read.len().min(PREFACE.len());
-        match (n, read.get(..common) == PREFACE.get(..common)) {
-            (0, _) => return None,
-            (_, false) => return Some((false, read.freeze())),
-            (_, true) if common == PREFACE.len() => return Some((true, read.freeze())),
-            (_, true) => {}
-        }
     }
 }
 

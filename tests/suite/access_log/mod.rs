@@ -96,7 +96,7 @@ async fn origin(answer: &'static str) -> std::net::SocketAddr {
     tokio::spawn(async move {
         let (mut served, _) = listener.accept().await.expect("a connection");
         let mut read = [0; 4096];
-        served.read(&mut read).await.expect("a request");
+        assert!(served.read(&mut read).await.expect("a request") > 0);
         served.write_all(answer.as_bytes()).await.expect("it is taken");
         // Until the other side is done.
         while served.read(&mut read).await.is_ok_and(|n| n > 0) {}
@@ -149,7 +149,7 @@ async fn an_answer_that_breaks_off_is_logged_whatever_is_sampled() {
     let address = listener.local_addr().expect("its address");
     tokio::spawn(async move {
         let (mut served, _) = listener.accept().await.expect("a connection");
-        served.read(&mut [0; 4096]).await.expect("a request");
+        assert!(served.read(&mut [0; 4096]).await.expect("a request") > 0);
         served.write_all(short.as_bytes()).await.expect("it is taken");
     });
     let more = "[access_log]\nto = \"access.log\"\nformat = \"{path} {status} {bytes_sent}\"\nsample = 0\n";

@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use leverframe::demo::Node;
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,6 +25,8 @@ pub(crate) struct Process {
     log: Arc<Mutex<Vec<Value>>>,
     /// Nobody reads the log.
     unread: Arc<AtomicBool>,
+    /// Who does not read it waits until this is gone.
+    _lasts: mpsc::Sender<()>,
     /// The demo nodes live as long as the process.
     origins: Vec<Node>,
     folder: TempDir,
@@ -49,9 +50,10 @@ impl Process {
         let mut child = command.spawn().expect("the binary starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let unread = Arc::<AtomicBool>::default();
-        read_log(&mut child, Arc::clone(&log), Arc::clone(&unread));
+        let (lasts, ends) = mpsc::channel();
+        read_log(&mut child, Arc::clone(&log), (Arc::clone(&unread), ends));
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut process = Self { child, log, unread, origins, folder, address: none, admin: none };
+        let mut process = Self { child, log, unread, _lasts: lasts, origins, folder, address: none, admin: none };
         let said = async |message: &str| address_in(&process.logged(message, |line| line["message"] == message).await);
         (process.address, process.admin) = (said("listening").await, said("admin API listening").await);
         process
@@ -167,20 +169,20 @@ impl Drop for Process {
         // One that has ended already cannot be killed, which is as well.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        self.unread.store(false, Relaxed);
     }
 }
 
 /// Reads until the process ends, on a thread of its own.
-fn read_log(child: &mut Child, log: Arc<Mutex<Vec<Value>>>, unread: Arc<AtomicBool>) {
+fn read_log(child: &mut Child, log: Arc<Mutex<Vec<Value>>>, (unread, ends): (Arc<AtomicBool>, mpsc::Receiver<()>)) {
     let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
             // What is no JSON is the last word of a program that does not start.
             let line = serde_json::from_str(&line).unwrap_or_else(|_| serde_json::json!({ "message": line }));
             log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-            while unread.load(Relaxed) {
-                std::thread::sleep(Duration::from_millis(10));
+            if unread.load(Relaxed) {
+                // Nothing is ever sent: it ends with the process.
+                let _ = ends.recv();
             }
         }
     });
