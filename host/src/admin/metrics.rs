@@ -37,6 +37,7 @@ enum Format {
 }
 
 /// How the figures are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Json,
     Text(TextFormat),
@@ -58,7 +59,6 @@ pub(super) async fn metrics(
     Asked(wanted): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let form = match wanted.format.as_deref() {
         Some("json") => Form::Json,
         Some("prometheus" | "text") => Form::Text(TextFormat::Prometheus),
@@ -67,8 +67,7 @@ pub(super) async fn metrics(
             let message = format!("format is `prometheus`, `openmetrics` or `json`, not `{other}`");
             return Err(Problem::bad_request(message));
         }
-        None if accept.contains("application/json") => Form::Json,
-        None => Form::Text(TextFormat::accepted(accept)),
+        None => accepted(headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok())),
     };
     let families = read(&shared);
     let vary = (header::VARY, "accept");
@@ -78,6 +77,27 @@ pub(super) async fn metrics(
             ([vary, (header::CONTENT_TYPE, format.media_type())], to_text(&families, format)).into_response()
         }
     })
+}
+
+/// The form that is wanted most, by what these lines of `Accept` say (RFC 9110, section 12.5.1); of several that are wanted
+/// alike, the one that is named first. Who names none, or refuses all, gets the older text.
+fn accepted<'a>(lines: impl Iterator<Item = &'a str>) -> Form {
+    let (mut best, mut most) = (Form::Text(TextFormat::Prometheus), 0.0);
+    for range in lines.flat_map(|line| line.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let form = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "application/openmetrics-text" => Form::Text(TextFormat::OpenMetrics),
+            "application/json" => Form::Json,
+            "text/plain" | "text/*" | "*/*" => Form::Text(TextFormat::Prometheus),
+            _ => continue,
+        };
+        let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let quality = quality.map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
+        if quality > most {
+            (best, most) = (form, quality);
+        }
+    }
+    best
 }
 
 /// All figures of this moment.
@@ -104,4 +124,26 @@ fn scaled(status: Status) -> Scaled {
         *nodes.entry(node.state.as_str()).or_default() += 1;
     }
     Scaled { cluster: status.cluster, desired: status.desired.len(), nodes, cooldown_left: status.cooldown_left }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_most_is_given() {
+        let (plain, open) = (Form::Text(TextFormat::Prometheus), Form::Text(TextFormat::OpenMetrics));
+        for (lines, form) in [
+            (&[][..], plain),
+            (&["*/*"], plain),
+            (&["application/json"], Form::Json),
+            (&["application/json;q=0, text/plain"], plain),
+            (&["application/json;q=0"], plain),
+            (&["application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"], open),
+            (&["text/plain;q=0.9", "application/openmetrics-text"], open),
+            (&["text/html", "Application/JSON; Q=0.4, application/openmetrics-text;q=0.3"], Form::Json),
+        ] {
+            assert_eq!(accepted(lines.iter().copied()), form, "{lines:?}");
+        }
+    }
 }

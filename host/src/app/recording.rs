@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::config::{AccessTarget, Recording};
-use crate::observe::{AccessLogs, RecordingCounts, Traces};
+use crate::observe::{AccessLogs, Ending, RecordingCounts, Traces};
 use crate::proxy::Watch;
 
 /// What is left may take so long to be written down when the program ends.
@@ -17,6 +19,8 @@ pub(super) struct Recorders {
     spec: Recording,
     traces: Option<Traces>,
     access: Option<AccessLogs>,
+    /// What recorded before. It ends by itself; one that has not is waited for at the end.
+    before: Vec<Ending>,
 }
 
 /// What is to record from now on; outside none where nothing of it changes.
@@ -29,7 +33,14 @@ pub(super) struct Prepared {
 impl Recorders {
     /// None so far, for so many workers.
     pub(super) fn new(workers: usize) -> Self {
-        Self { workers, counts: Arc::default(), spec: Recording::default(), traces: None, access: None }
+        Self {
+            workers,
+            counts: Arc::default(),
+            spec: Recording::default(),
+            traces: None,
+            access: None,
+            before: Vec::new(),
+        }
     }
 
     /// What became of what was recorded.
@@ -64,11 +75,12 @@ impl Recorders {
     /// From now on these. What was before ends by itself, when the last request that it records is done.
     pub(super) fn commit(&mut self, prepared: Prepared) {
         self.spec = prepared.spec;
-        if let Some(traces) = prepared.traces {
-            self.traces = traces;
+        self.before.retain_mut(|ending| !ending.is_over());
+        if let Some(new) = prepared.traces {
+            self.before.extend(std::mem::replace(&mut self.traces, new).map(Traces::retire));
         }
-        if let Some(access) = prepared.access {
-            self.access = access;
+        if let Some(new) = prepared.access {
+            self.before.extend(std::mem::replace(&mut self.access, new).map(AccessLogs::retire));
         }
     }
 
@@ -82,11 +94,9 @@ impl Recorders {
 
     /// Writes down what is left.
     pub(super) async fn stop(&mut self) {
-        if let Some(traces) = self.traces.take() {
-            traces.stop(LAST_WORDS).await;
-        }
-        if let Some(access) = self.access.take() {
-            access.stop(LAST_WORDS).await;
-        }
+        let mut endings = std::mem::take(&mut self.before);
+        endings.extend(self.traces.take().map(Traces::retire));
+        endings.extend(self.access.take().map(AccessLogs::retire));
+        join_all(endings.into_iter().map(|ending| ending.within(LAST_WORDS))).await;
     }
 }

@@ -37,19 +37,22 @@ pub(super) struct Whom {
 impl Whom {
     /// Gets ready to ask it.
     pub(super) fn ask(&self) -> anyhow::Result<Ask> {
-        Ask::new(&self.address, token(self.token_file.as_deref())?)
+        Ask::new(&self.address, token(self.token_file.as_deref(), [ADMIN_READ_TOKEN_VARIABLE, ADMIN_TOKEN_VARIABLE])?)
+    }
+
+    /// Gets ready to ask it, and to tell it what to do where the environment has what lets one.
+    pub(super) fn ask_to_write(&self) -> anyhow::Result<Ask> {
+        Ask::new(&self.address, token(self.token_file.as_deref(), [ADMIN_TOKEN_VARIABLE, ADMIN_READ_TOKEN_VARIABLE])?)
     }
 }
 
-/// The token of a file, or of the environment.
-fn token(file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
+/// The token of a file, or of the first of these variables that has one.
+fn token(file: Option<&Path>, variables: [&str; 2]) -> anyhow::Result<Option<Secret>> {
     let text = match file {
         Some(file) => {
             Some(std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?)
         }
-        None => [ADMIN_READ_TOKEN_VARIABLE, ADMIN_TOKEN_VARIABLE]
-            .iter()
-            .find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty())),
+        None => variables.iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty())),
     };
     Ok(text.map(|text| Secret::new(text.trim())))
 }

@@ -104,8 +104,10 @@ pub fn main() -> ExitCode {
         // Without a log: the screen is the terminal's.
         Command::Top(options) => top::run(&options),
         serving => {
-            start_logs(arguments.log_format, &arguments.log);
-            serve(serving)
+            // Before it is said why it ends, the log has said all.
+            start_logs(arguments.log_format, &arguments.log)
+                .map_err(anyhow::Error::from)
+                .and_then(|_logs| serve(serving))
         }
     };
     match done {

@@ -17,7 +17,8 @@ pub(super) fn changes(before: &Roster, after: &Roster) -> Vec<Told> {
             0 => "nothing was under way at it any more".to_owned(),
             left => format!("its time to finish was over, with {left} requests under way"),
         };
-        told.push((name(member), Change::Left, cause));
+        let is_last = after.named(&member.endpoint().spec.name).is_none();
+        told.push((name(member), Change::Left { is_last }, cause));
     }
     for member in after.members() {
         match before.get(member.id()) {

@@ -136,7 +136,7 @@ fn who_leaves_is_no_candidate_and_goes_when_it_is_done() {
         [
             "a Leaving: no source names it any more",
             "a HEALTHY->DRAINING: no source names it any more",
-            "a Left: nothing was under way at it any more",
+            "a Left { is_last: true }: nothing was under way at it any more",
         ]
     );
 }
@@ -150,7 +150,7 @@ fn who_leaves_and_does_not_finish_goes_when_its_time_is_over() {
     world.live.reap(world.now + DRAIN - Duration::from_millis(1));
     assert_eq!(world.states().len(), 2);
     world.live.reap(world.now + DRAIN);
-    assert_eq!(world.told(), ["a Left: its time to finish was over, with 1 requests under way"]);
+    assert_eq!(world.told(), ["a Left { is_last: true }: its time to finish was over, with 1 requests under way"]);
 }
 
 #[test]

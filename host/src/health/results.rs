@@ -67,6 +67,15 @@ pub struct CheckReading {
     pub last: Option<LastCheck>,
 }
 
+impl std::ops::AddAssign<&Self> for CheckReading {
+    fn add_assign(&mut self, other: &Self) {
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.times.iter_mut().zip(other.times).for_each(|(sum, count)| *sum += count);
+        self.time_us += other.time_us;
+    }
+}
+
 impl CheckReading {
     pub(super) fn of(endpoint: EndpointName) -> Self {
         Self { endpoint, ok: 0, failed: 0, times: [0; BUCKETS], time_us: 0, last: None }

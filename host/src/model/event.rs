@@ -18,7 +18,10 @@ pub enum Change {
     /// An endpoint is no longer named by any source: it finishes what it has.
     Leaving,
     /// An endpoint is gone.
-    Left,
+    Left {
+        /// No other has its name: it did not just move to another address.
+        is_last: bool,
+    },
     /// What operators are shown of an endpoint.
     State {
         /// Before.

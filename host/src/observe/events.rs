@@ -131,7 +131,7 @@ impl Kept {
         let key = (event.cluster.clone(), endpoint.clone());
         match event.change {
             Change::Joined => drop(self.transitions.entry(key.clone()).or_default()),
-            Change::Left => drop(self.transitions.remove(&key)),
+            Change::Left { is_last: true } => drop(self.transitions.remove(&key)),
             _ => {}
         }
         // One that has left is counted no more, whatever comes late.
@@ -159,7 +159,7 @@ pub fn describe(change: &Change) -> (&'static str, Option<(&'static str, &'stati
     match change {
         Change::Joined => ("joined", None),
         Change::Leaving => ("leaving", None),
-        Change::Left => ("left", None),
+        Change::Left { .. } => ("left", None),
         Change::State { from, to } => ("state", Some((from.as_str(), to.as_str()))),
         Change::Circuit { from, to } => ("circuit", Some((from.as_str(), to.as_str()))),
         Change::Admin(AdminState::Enabled) => ("enabled", None),
@@ -257,8 +257,18 @@ mod tests {
     #[test]
     fn an_endpoint_that_left_is_counted_no_more() {
         let log = failing(1);
-        tell(&log, Change::Left);
+        tell(&log, Change::Left { is_last: true });
         tell(&log, Change::Circuit { from: CircuitState::Open, to: CircuitState::HalfOpen });
         assert!(log.transitions().is_empty());
+    }
+
+    #[test]
+    fn an_endpoint_that_moved_is_counted_on() {
+        let log = failing(1);
+        tell(&log, Change::Leaving);
+        tell(&log, Change::Joined);
+        tell(&log, Change::Left { is_last: false });
+        tell(&log, Change::State { from: EndpointState::Healthy, to: EndpointState::Failed });
+        assert_eq!(log.transitions().values().map(|counts| counts.ejections).collect::<Vec<_>>(), [2]);
     }
 }

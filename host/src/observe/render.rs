@@ -18,11 +18,6 @@ pub enum TextFormat {
 }
 
 impl TextFormat {
-    /// What whoever accepts these media types wants: OpenMetrics only where it is named.
-    pub fn accepted(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
-    }
-
     /// The media type.
     pub fn media_type(self) -> &'static str {
         match self {
@@ -58,7 +53,12 @@ impl Page {
             _ => "",
         };
         let (name, kind) = (&family.name, family.kind.as_str());
-        let _ = writeln!(self.text, "# HELP {name}{suffix} {}", escaped(family.help));
+        let help = match self.format {
+            // Quotes end nothing there, and are written as they are.
+            TextFormat::Prometheus => family.help.replace('\\', "\\\\").replace('\n', "\\n"),
+            TextFormat::OpenMetrics => escaped(family.help),
+        };
+        let _ = writeln!(self.text, "# HELP {name}{suffix} {help}");
         let _ = writeln!(self.text, "# TYPE {name}{suffix} {kind}");
         let unit = UNITS.iter().find(|unit| name.strip_suffix(**unit).is_some_and(|rest| rest.ends_with('_')));
         if let (Some(unit), TextFormat::OpenMetrics) = (unit, self.format) {
@@ -155,7 +155,7 @@ mod tests {
         requests.push(&[("cluster", &"we\"b\n")], Value::Count(3));
         let mut times = Family::new(Kind::Histogram, "leverframe_time_seconds", "Time.");
         times.push(&[], Value::histogram(&[1, 10], &[3, 2, 1], 42, 1.0));
-        let mut own = Family::new(Kind::Summary, "leverframe_own", "Own.");
+        let mut own = Family::new(Kind::Summary, "leverframe_own", "The \"own\".");
         own.push(&[("name", &"a"), ("plugin", &"b")], Value::Summary { sum: f64::INFINITY, count: 2 });
         vec![requests, times, own]
     }
@@ -179,17 +179,19 @@ mod tests {
 
     #[test]
     fn prometheus_reads_a_counter_by_the_name_of_its_samples() {
-        let text = to_text(&families(), TextFormat::accepted("*/*"));
+        let text = to_text(&families(), TextFormat::Prometheus);
         has(&text, &["# HELP leverframe_requests_total Requests.", "# TYPE leverframe_requests_total counter"]);
         has(&text, &SAMPLES);
+        has(&text, &[r#"# HELP leverframe_own The "own"."#]);
         assert!(!text.contains("# EOF") && !text.contains("# UNIT"));
     }
 
     #[test]
     fn openmetrics_reads_a_counter_by_the_name_of_its_family_and_knows_units() {
-        let text = to_text(&families(), TextFormat::accepted("application/openmetrics-text;version=1.0.0;q=0.5,*/*"));
+        let text = to_text(&families(), TextFormat::OpenMetrics);
         has(&text, &["# HELP leverframe_requests Requests.", "# TYPE leverframe_requests counter"]);
         has(&text, &["# TYPE leverframe_own summary", "# UNIT leverframe_time_seconds seconds"]);
+        has(&text, &[r#"# HELP leverframe_own The \"own\"."#]);
         has(&text, &SAMPLES);
         assert!(text.ends_with("\n# EOF\n") && text.matches("# UNIT").count() == 1);
     }

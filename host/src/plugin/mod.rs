@@ -45,7 +45,7 @@ pub use instance::{About, InstanceSetup, PolicyInstance, StrategyInstance};
 pub use lines::{LogLine, LogLines};
 pub use probe::{ProbeReport, probe};
 pub use recovery::{Lost, Place};
-pub use registry::{PluginEntry, Refusal, Registry};
+pub use registry::{Failures, PluginEntry, Refusal, Registry};
 pub use seating::Judging;
 pub use shared_state::SharedState;
 pub use supervisor::{Supervisor, Swap};

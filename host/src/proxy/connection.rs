@@ -9,12 +9,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, StatusCode};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::client_io::{ClientIo, Wire};
@@ -23,11 +21,9 @@ use super::error::Reason;
 use super::exchange;
 use super::linger;
 use super::listener::ListenerSlot;
-use super::record::Record;
+use super::record::{self, Record};
+use super::sniff;
 use super::tunnel::Tunnel;
-
-/// What an HTTP/2 client says first.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long a connection that is to close waits for a first request, for the rest of one, or for an HTTP/2 client to hear
 /// that it closes.
@@ -112,6 +108,13 @@ impl Busy {
         self.record.as_deref()
     }
 
+    /// The request goes on in a tunnel, with what is recorded of it.
+    pub(super) fn goes_on(&mut self) {
+        if let Some(tunnel) = &mut *self.client.tunnel.borrow_mut() {
+            tunnel.record = self.record.take();
+        }
+    }
+
     /// The deadline of this request: on HTTP/1 the connection's.
     pub(super) fn deadline(&self) -> &Rc<Deadline> {
         &self.deadline
@@ -193,6 +196,12 @@ impl ClientConnection {
         self.tunnel.replace(Some(tunnel));
     }
 
+    /// A request ends before it has begun: its head was not sound, or did not come in time.
+    fn refuses(&self, status: StatusCode, reason: Reason) {
+        self.wire.counters().refuse(reason);
+        record::refused(&self.listener.world().watch(), &self.listener, self.address, (status, reason));
+    }
+
     /// Finish what is under way, then close.
     pub(super) fn close(&self) {
         self.closing.set(true);
@@ -225,7 +234,7 @@ impl ClientConnection {
     }
 
     /// Called when nothing can go on for now: whether the connection waited for too long.
-    fn poll_overdue(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_overdue(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.waker.borrow().is_none() {
             self.waker.replace(Some(cx.waker().clone()));
         }
@@ -257,7 +266,7 @@ impl ClientConnection {
 
 /// Serves a connection to its end.
 pub(super) async fn run(client: Rc<ClientConnection>, mut stream: TcpStream) {
-    let Some((http2, before)) = sniff(&client, &mut stream).await else { return };
+    let Some((http2, before)) = sniff::sniff(&client, &mut stream).await else { return };
     let io = TokioIo::new(ClientIo::new(stream, before, Rc::clone(&client.wire)));
     if http2 {
         client.http2.set(true);
@@ -265,28 +274,6 @@ pub(super) async fn run(client: Rc<ClientConnection>, mut stream: TcpStream) {
         serve_http2(client, io).await;
     } else {
         serve_http1(client, io).await;
-    }
-}
-
-/// Reads until it is clear whether HTTP/2 is spoken; none when the client went or took too long.
-async fn sniff(client: &ClientConnection, stream: &mut TcpStream) -> Option<(bool, Bytes)> {
-    let mut read = BytesMut::with_capacity(4096);
-    loop {
-        let n = {
-            let mut more = pin!(stream.read_buf(&mut read));
-            poll_fn(|cx| match more.as_mut().poll(cx) {
-                Poll::Ready(n) => Poll::Ready(n.ok()),
-                Poll::Pending => client.poll_overdue(cx).map(|()| None),
-            })
-            .await?
-        };
-        let common = read.len().min(PREFACE.len());
-        match (n, read.get(..common) == PREFACE.get(..common)) {
-            (0, _) => return None,
-            (_, false) => return Some((false, read.freeze())),
-            (_, true) if common == PREFACE.len() => return Some((true, read.freeze())),
-            (_, true) => {}
-        }
     }
 }
 
@@ -320,10 +307,17 @@ async fn serve_http1(client: Rc<ClientConnection>, io: TokioIo<ClientIo>) {
     // A connection that waited for too long is dropped as it is.
     let Some(ended) = ended.await else {
         if client.phase.get() == Phase::Head && !client.closing.get() {
-            client.wire.counters().refuse(Reason::ClientTimeout);
+            client.refuses(StatusCode::REQUEST_TIMEOUT, Reason::ClientTimeout);
         }
         return;
     };
+    // To a head that it cannot read, hyper has answered itself.
+    if let Some(error) = ended.as_ref().err().filter(|error| error.is_parse() && client.active.get() == 0) {
+        match error.is_parse_too_large() {
+            true => client.refuses(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Reason::HeadersTooLarge),
+            false => client.refuses(StatusCode::BAD_REQUEST, Reason::BadRequest),
+        }
+    }
     let parts = connection.into_parts();
     let stream = parts.io.into_inner().into_stream();
     let tunnel = client.tunnel.take();

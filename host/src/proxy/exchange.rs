@@ -43,7 +43,7 @@ pub(super) async fn serve(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let started = Instant::now();
     let busy = client.begin(started).watch(&mut request, started);
-    let (busy, seat, answered) = match Exchange::admit(busy, request, started) {
+    let (mut busy, seat, answered) = match Exchange::admit(busy, request, started) {
         Ok(Way::Cluster(exchange, mut course)) => {
             let answered = exchange.answer(&mut course).await;
             (exchange.busy, Some(exchange.seat), answered)
@@ -69,6 +69,9 @@ pub(super) async fn serve(
     }
     if let Some(record) = busy.record() {
         record.responds(response.status());
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        busy.goes_on();
     }
     client.responds(now, response.body().streams());
     Ok(response.map(|body| body.holding(busy)))
@@ -370,6 +373,6 @@ impl Exchange {
         trial.tell_now();
         let (stream, read, slot) = link.into_parts();
         let idle = self.seat.timeouts().idle_stream;
-        self.busy.client().tunnel(Tunnel { stream, read, idle, _trial: trial, _slot: slot });
+        self.busy.client().tunnel(Tunnel { stream, read, idle, record: None, _trial: trial, _slot: slot });
     }
 }

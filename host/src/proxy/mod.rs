@@ -44,6 +44,7 @@ mod seat;
 mod sending;
 mod service;
 mod shared;
+mod sniff;
 mod spans;
 mod trial;
 mod tunnel;

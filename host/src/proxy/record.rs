@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 
-use super::error::Error;
+use super::error::{Error, Reason};
 use super::listener::{ListenerSlot, ListenerView};
 use crate::model::{ClusterName, EndpointName, PluginName, SqlName, Taken, Trace, TraceId, Tracer};
 
@@ -21,12 +21,15 @@ const CLIENT_LEFT: u16 = 499;
 /// The word for a client that left.
 const LEFT: &str = "client-left";
 
+/// What stands for a method that could not be read.
+const NOT_KNOWN: &[u8] = b"-";
+
 /// Which requests a log wants a line for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Not for this one.
     Never,
-    /// If it fails: its status is 500 or above.
+    /// If it fails: its status is 500 or above, its answer breaks off, or its client leaves.
     IfFailed,
     /// For this one.
     Always,
@@ -129,6 +132,8 @@ struct Progress {
     attempts: u32,
     status: Option<StatusCode>,
     error: Option<&'static str>,
+    /// The answer did not come to its end.
+    is_broken: bool,
 }
 
 /// Where it went.
@@ -223,7 +228,9 @@ impl Record {
 
     /// The body ends before its time. Only the first reason is kept.
     pub(super) fn breaks_off(&self, why: &'static str) {
-        self.progress.borrow_mut().error.get_or_insert(why);
+        let mut progress = self.progress.borrow_mut();
+        progress.error.get_or_insert(why);
+        progress.is_broken = true;
     }
 
     /// The body is not asked for to its end, although it was to be.
@@ -268,13 +275,43 @@ impl Record {
         }
         let is_wanted = match self.wanted {
             Wanted::Never => false,
-            Wanted::IfFailed => access.status >= 500,
+            Wanted::IfFailed => access.status >= 500 || progress.is_broken || progress.status.is_none(),
             Wanted::Always => true,
         };
         if let Some(log) = self.watch.access.as_ref().filter(|_| is_wanted) {
             log.write(&access);
         }
     }
+}
+
+/// Logs a request of which not even the head was sound, or came in time: nothing is known of it but whose it was.
+pub(super) fn refused(watch: &Watch, listener: &ListenerSlot, client: IpAddr, (status, reason): (StatusCode, Reason)) {
+    let Some(log) = &watch.access else { return };
+    if log.wants() != Wanted::Always {
+        return;
+    }
+    log.write(&Access {
+        began: SystemTime::now(),
+        took: Duration::ZERO,
+        client,
+        method: &Method::from_bytes(NOT_KNOWN).unwrap_or_default(),
+        // It has no path.
+        uri: &Uri::from_static("-"),
+        version: Version::HTTP_11,
+        host: None,
+        user_agent: None,
+        referer: None,
+        listener: listener.view().config.name.as_str(),
+        cluster: None,
+        sql: None,
+        endpoint: None,
+        plugin: None,
+        attempts: 0,
+        status: status.as_u16(),
+        error: Some(reason.as_str()),
+        bytes_sent: 0,
+        trace: None,
+    });
 }
 
 impl Drop for Record {

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use super::metrics::{Count, ListenerCounters};
 use super::pool::Slot;
+use super::record::Record;
 use super::trial::Trial;
 
 /// What is read at a time.
@@ -22,6 +23,8 @@ pub(super) struct Tunnel {
     /// What the endpoint sent behind its response.
     pub(super) read: Bytes,
     pub(super) idle: Duration,
+    /// What is recorded of the request that it comes from, which is over when the tunnel is.
+    pub(super) record: Option<Box<Record>>,
     /// The attempt lasts as long as the tunnel.
     pub(super) _trial: Trial,
     /// It is a connection like others.
@@ -35,10 +38,12 @@ impl Tunnel {
         let silence = silence(&moved, self.idle);
         let (client_in, client_out) = client.split();
         let (endpoint_in, endpoint_out) = self.stream.split();
+        let record = self.record.as_deref();
+        let sends = |bytes| record.into_iter().for_each(|record| record.sends(bytes));
         let passing = async {
             tokio::try_join!(
-                pass(read, client_in, endpoint_out, (&moved, &counters.received)),
-                pass(self.read, endpoint_in, client_out, (&moved, &counters.sent)),
+                pass(read, client_in, endpoint_out, (&moved, &counters.received), |_| {}),
+                pass(self.read, endpoint_in, client_out, (&moved, &counters.sent), sends),
             )
         };
         tokio::select! {
@@ -54,8 +59,10 @@ async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     (moved, count): (&Cell<Instant>, &Count),
+    passes: impl Fn(usize),
 ) -> io::Result<()> {
     to.write_all(&before).await?;
+    passes(before.len());
     let mut buffer = vec![0; BUFFER];
     loop {
         let n = from.read(&mut buffer).await?;
@@ -65,6 +72,7 @@ async fn pass(
         moved.set(Instant::now());
         count.add(n as u64);
         to.write_all(buffer.get(..n).unwrap_or_default()).await?;
+        passes(n);
         moved.set(Instant::now());
     }
 }

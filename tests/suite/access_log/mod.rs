@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::world::{Client, Setup, World, eventually};
 
@@ -13,7 +15,7 @@ async fn lines(path: &Path, wanted: usize) -> Vec<String> {
     let look = || async {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        (lines.len() >= wanted && text.ends_with('\n')).then_some(lines)
+        (lines.len() >= wanted && (text.is_empty() || text.ends_with('\n'))).then_some(lines)
     };
     eventually(&format!("{wanted} lines in {}", path.display()), look).await
 }
@@ -87,6 +89,77 @@ async fn a_client_that_leaves_is_logged() {
     assert_eq!(lines(&world.path("access.log"), 1).await, ["/slow 499 client-left"]);
 }
 
+/// An origin that answers its first request so, and then waits for its client.
+async fn origin(answer: &'static str) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        let (mut served, _) = listener.accept().await.expect("a connection");
+        let mut read = [0; 4096];
+        assert!(served.read(&mut read).await.expect("a request") > 0);
+        served.write_all(answer.as_bytes()).await.expect("it is taken");
+        // Until the other side is done.
+        while served.read(&mut read).await.is_ok_and(|n| n > 0) {}
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_changes_its_protocol_is_over_when_its_tunnel_is() {
+    let upgraded = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nhello";
+    let more = "[access_log]\nto = \"access.log\"\nformat = \"{path} {status} {bytes_sent} {duration_ms}\"\n";
+    let world = Setup::new().endpoints(vec![origin(upgraded).await]).more(more).start().await;
+    let mut client = TcpStream::connect(world.address()).await.expect("it listens");
+    client.write_all(b"GET /ws HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n").await.expect("sent");
+    let mut said = Vec::new();
+    while !said.ends_with(b"hello") {
+        client.read_buf(&mut said).await.expect("an answer");
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(client);
+    let line = lines(&world.path("access.log"), 1).await.remove(0);
+    let (begin, took) = line.rsplit_once(' ').expect("fields");
+    assert_eq!(begin, "/ws 101 5");
+    assert!(took.parse::<f64>().is_ok_and(|took| took >= 50.0), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_cannot_be_read_is_logged_and_counted() {
+    let world = world("format = \"{method} {path} {status} {error} {client} {listener}\"").await;
+    let long = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "x".repeat(200_000));
+    for (head, line) in [
+        ("no request\r\n\r\n", "- - 400 bad-request 127.0.0.1 main"),
+        (&long, "- - 431 headers-too-large 127.0.0.1 main"),
+    ] {
+        let before = lines(&world.path("access.log"), 0).await.len();
+        let mut client = TcpStream::connect(world.address()).await.expect("it listens");
+        // It may be refused before all is sent.
+        let _ = client.write_all(head.as_bytes()).await;
+        assert_eq!(lines(&world.path("access.log"), before + 1).await.last().expect("a line"), line);
+    }
+    let metrics = world.metrics().await;
+    let refused = |reason| metrics.sum("leverframe_refused_requests", &[("reason", reason)]);
+    assert_eq!((refused("bad-request"), refused("headers-too-large")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_breaks_off_is_logged_whatever_is_sampled() {
+    let short = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf";
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        let (mut served, _) = listener.accept().await.expect("a connection");
+        assert!(served.read(&mut [0; 4096]).await.expect("a request") > 0);
+        served.write_all(short.as_bytes()).await.expect("it is taken");
+    });
+    let more = "[access_log]\nto = \"access.log\"\nformat = \"{path} {status} {bytes_sent}\"\nsample = 0\n";
+    let world = Setup::new().endpoints(vec![address]).more(more).start().await;
+    let mut client = TcpStream::connect(world.address()).await.expect("it listens");
+    client.write_all(b"GET /half HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("sent");
+    let _ = client.read_to_end(&mut Vec::new()).await;
+    assert_eq!(lines(&world.path("access.log"), 1).await, ["/half 200 4"]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_moved_away_is_made_anew() {
     let world = world("format = \"{path}\"").await;
@@ -132,6 +205,27 @@ async fn a_pipe_that_nobody_reads_holds_up_no_request_and_not_the_end() {
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     let dropped = process.metrics().await.sum("leverframe_access_log_dropped", &[("reason", "no-room")]);
     assert!(dropped > 0);
+    process.signal("TERM");
+    assert!(process.ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_reads_holds_up_no_request_and_not_the_end() {
+    // Both logs go to the same pipe, which a few long lines fill.
+    let format = "{user_agent}".repeat(60);
+    let more = format!("[access_log]\nto = \"stderr\"\nformat = \"{format}\"\n");
+    let mut process = Setup::new().origins(1).more(&more).spawn(&[]).await;
+    process.leave_log_unread();
+    let agent = "x".repeat(4000);
+    let lines = || async {
+        let mut client = Client::connect(process.address()).await;
+        let reply = client.send(Method::GET, "/", &[("user-agent", &agent)], Bytes::new()).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        let dropped = process.metrics().await.sum("leverframe_access_log_dropped", &[("reason", "no-room")]);
+        (dropped > 0).then_some(())
+    };
+    eventually("there is no room for more lines", lines).await;
+    // The program's own log has its say at the end.
     process.signal("TERM");
     assert!(process.ended().await.success());
 }

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use leverframe::sql::http::OF_CLIENTS;
 use serde_json::Value;
 
 use super::page::{Family, Page};
 use super::promtool::{config, promtool};
 use super::query::{OF_THE_TARGET, named};
+use super::values;
 
 /// Of Prometheus itself.
 const FOREIGN: [&str; 2] = ["up", "ALERTS"];
@@ -37,6 +39,21 @@ pub(super) fn hold(page: &Page) {
     assert!(said.contains("SUCCESS"), "{said}");
     // Each alert is tested, in both directions: one that never fires is none.
     let tests = std::fs::read_to_string(config().join("alerts-test.yml")).expect("the tests of the rules");
+    for series in tests.lines().filter_map(|line| line.split_once("series: '")?.1.split_once("',")) {
+        for (metric, labels) in named(series.0).metrics {
+            for (label, value) in labels {
+                let strange = values::strange(&metric, &label, &value).collect::<Vec<_>>();
+                assert_eq!(strange, [""; 0], "alerts-test.yml: {metric} is never of this {label}");
+            }
+        }
+    }
+    // Nobody is called for what is a client's own fault.
+    let excluded = alerts.iter().find(|(alert, ..)| alert == "LeverframeSqlErrors").map(|(_, expression, _)| {
+        let picked = &named(expression).metrics[0].1["reason"];
+        picked.split('|').map(str::to_owned).collect::<BTreeSet<_>>()
+    });
+    let own = OF_CLIENTS.iter().copied().chain(["client-gone"]).map(str::to_owned).collect();
+    assert_eq!(excluded, Some(own));
     for (alert, ..) in &alerts {
         assert!(tests.contains(&format!("alertname: {alert}\n")), "{alert} has no test in alerts-test.yml");
     }
@@ -122,7 +139,13 @@ fn wrong(page: &Page, place: &str, expression: &str, words: &str, seen: &mut BTr
         };
         seen.insert(metric.clone());
         let known = family.label_names();
-        for label in picked.iter().filter(|label| !known.contains(label.as_str())) {
+        for (label, value) in picked {
+            findings.extend(
+                values::strange(metric, label, value)
+                    .map(|value| format!("{place}: {metric} is never of {label} {value}")),
+            );
+        }
+        for label in picked.keys().filter(|label| !known.contains(label.as_str())) {
             // A label of a family without values cannot be known; it must be one of the list at least.
             let may_be = family.samples.is_empty() && super::lint::LABELS.iter().any(|(it, _)| it == label);
             if !may_be && !OF_THE_TARGET.contains(&label.as_str()) {

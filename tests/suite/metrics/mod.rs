@@ -8,6 +8,7 @@ mod plugins;
 mod promtool;
 mod query;
 mod scene;
+mod values;
 
 use std::collections::BTreeSet;
 

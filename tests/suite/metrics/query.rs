@@ -1,7 +1,7 @@
 //! The names in a PromQL expression: which metrics it reads, which labels it picks them by, and which it groups by. Whether
 //! the expression is one is for promtool to say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels that Prometheus adds to whatever it scrapes.
 pub(super) const OF_THE_TARGET: [&str; 2] = ["instance", "job"];
@@ -14,8 +14,8 @@ const GROUPING: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "g
 /// What an expression names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
-    /// Metrics, each with the labels that it is picked by.
-    pub(super) metrics: Vec<(String, BTreeSet<String>)>,
+    /// Metrics, each with the labels that it is picked by, and their values as they are written.
+    pub(super) metrics: Vec<(String, BTreeMap<String, String>)>,
     /// The labels that it groups or joins by.
     pub(super) grouped: BTreeSet<String>,
 }
@@ -49,7 +49,7 @@ pub(super) fn named(expression: &str) -> Named {
                     }
                     _ if WORDS.contains(&found.to_lowercase().as_str()) || GROUPING.contains(&found) => after,
                     _ => {
-                        named.metrics.push((found.to_owned(), BTreeSet::new()));
+                        named.metrics.push((found.to_owned(), BTreeMap::new()));
                         after
                     }
                 };
@@ -63,16 +63,20 @@ pub(super) fn named(expression: &str) -> Named {
 }
 
 /// The labels up to the closing brace.
-fn matchers(text: &str) -> (BTreeSet<String>, &str) {
-    let (mut labels, mut rest) = (BTreeSet::new(), text);
+fn matchers(text: &str) -> (BTreeMap<String, String>, &str) {
+    let (mut labels, mut rest, mut last) = (BTreeMap::new(), text, String::new());
     loop {
         let c = rest.chars().next().expect("the braces end");
         match c {
             '}' => return (labels, &rest[1..]),
-            '"' | '\'' => rest = after_text(rest, c),
+            '"' | '\'' => {
+                let after = after_text(rest, c);
+                labels.insert(std::mem::take(&mut last), rest[1..rest.len() - after.len() - 1].to_owned());
+                rest = after;
+            }
             c if is_start(c) => {
                 let (label, after) = word(rest);
-                labels.insert(label.to_owned());
+                label.clone_into(&mut last);
                 rest = after;
             }
             c => rest = &rest[c.len_utf8()..],
@@ -108,7 +112,10 @@ fn metrics_labels_and_groups_are_told_apart() {
          (b) c > bool 1e3 and histogram_quantile(0.99, d_bucket) unless time() - e{} > 5",
     );
     let labels = |labels: &[&str]| labels.iter().map(|&label| label.to_owned()).collect::<BTreeSet<_>>();
-    let metrics = [("a_total", &["cluster", "status"][..]), ("c", &[]), ("d_bucket", &[]), ("e", &[])];
-    assert_eq!(found.metrics, metrics.map(|(name, of)| (name.to_owned(), labels(of))));
+    let picked =
+        |of: &[(&str, &str)]| of.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect();
+    let of_a = [("cluster", "$x}"), ("status", "5..")];
+    let metrics = [("a_total", &of_a[..]), ("c", &[]), ("d_bucket", &[]), ("e", &[])];
+    assert_eq!(found.metrics, metrics.map(|(name, of)| (name.to_owned(), picked(of))));
     assert_eq!(found.grouped, labels(&["b", "cluster", "job", "le"]));
 }

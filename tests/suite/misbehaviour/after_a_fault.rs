@@ -45,6 +45,10 @@ async fn a_version_that_keeps_failing_is_taken_back_until_its_bytes_change() {
         Some(world.plugin("round-robin").await).filter(|plugin| plugin["versions"][0]["hash"] == good)
     })
     .await;
+    // Its version is told no more, and what it did still is.
+    assert!(
+        world.metrics().await.sum("leverframe_plugin_failures", &[("plugin", "round-robin"), ("reason", "trap")]) >= 5
+    );
     let reason = plugin["refused"]["reason"].as_str().expect("a reason");
     assert!(reason.contains("kept failing") && reason.contains("sabotage on purpose"), "{reason}");
     assert_eq!((&plugin["state"], &plugin["refused"]["hash"]), (&"refused".into(), &bad_hash));

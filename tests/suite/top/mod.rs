@@ -50,7 +50,7 @@ async fn it_shows_what_goes_on_and_does_what_the_keys_say() {
 
     // An endpoint is drained, once that is confirmed.
     pane.press(&["Down", "d"]);
-    pane.shows("the question", |screen| screen.contains("drain node-2 of web? y/n").then_some(())).await;
+    pane.shows("the question", |screen| screen.contains("y/n: drain node-2 of web?").then_some(())).await;
     pane.press(&["y"]);
     let state = async || process.api("/api/clusters").await["clusters"][0]["endpoints"][1]["state"].clone();
     eventually("it drains", || async { (state().await == "DRAINING").then_some(()) }).await;

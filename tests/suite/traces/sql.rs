@@ -5,7 +5,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::collector::{Collector, Origin, digits, fact, failed};
-use crate::world::{Client, Setup, World};
+use crate::world::{Client, Setup, World, eventually};
 
 /// An entry over such nodes.
 fn entry(backend: &str, nodes: &[String], more: &str) -> String {
@@ -88,6 +88,11 @@ async fn a_scattered_query_is_told_from_plan_to_merge() {
     assert_eq!(fact(again.named("sql.plan")[0], "leverframe.sql.cached").as_deref(), Some("true"));
     assert_eq!(query(&world, "/write", "UPDATE users SET name = 'secret' WHERE id = 3").await, StatusCode::OK);
     let write = collector.trace("/write").await;
+    let plan = write.named("sql.plan")[0];
+    assert_eq!(
+        (fact(plan, "leverframe.sql.tier"), fact(plan, "leverframe.sql.shard_names")),
+        (Some("write".into()), Some("a".into()))
+    );
     let node = write.named("sql.node");
     assert_eq!(node.iter().filter_map(|node| fact(node, "db.operation.name")).collect::<Vec<_>>(), ["UPDATE"]);
     assert!(!format!("{:?}", collector.spans()).contains("secret"));
@@ -114,4 +119,37 @@ async fn a_node_that_speaks_http_is_told_its_trace() {
         "{told:?}"
     );
     assert!(failed(&trace.root) && spans.iter().any(|span| failed(span)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replicated_database_tells_of_its_log_and_of_who_was_chosen() {
+    let (collector, folder) = (Collector::start().await, tempfile::tempdir().expect("a folder"));
+    let files = ["a", "b"].map(|name| {
+        let path = folder.path().join(format!("{name}.db"));
+        let file = Connection::open(&path).expect("a file");
+        file.execute_batch("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)").expect("a table");
+        format!("file:{}", path.display())
+    });
+    let more = entry("sqlite", &files, &collector.lines(1.0));
+    let log = format!("topology = \"replicated\"\nlog = {:?}\n", folder.path().join("people.log"));
+    let more = more.replace("table.users = { key = \"id\", ranges = { a = \"..10\", b = \"10..\" } }\n", &log);
+    let world = Setup::new().origins(1).more(&more).start().await;
+    let sql = "INSERT INTO users VALUES (1, 'secret')";
+    eventually("the log is open", || async { (query(&world, "/write", sql).await == StatusCode::OK).then_some(()) })
+        .await;
+    assert_eq!(query(&world, "/read", "SELECT name FROM users WHERE name = \"secret\"").await, StatusCode::OK);
+    let written = || async {
+        let spans = collector.spans();
+        spans.into_iter().find(|span| span.name == "sql.log" && fact(span, "leverframe.sql.position").is_some())
+    };
+    let write = eventually("the span of the write", written).await;
+    assert_eq!(fact(&write, "leverframe.sql.position").as_deref(), Some("1"));
+    assert!(fact(&write, "leverframe.sql.nodes").is_some_and(|nodes| nodes.contains(['a', 'b'])), "{write:?}");
+    assert_eq!(fact(&write, "db.operation.name").as_deref(), Some("INSERT"));
+    let read = collector.trace("/read").await;
+    let plan = read.named("sql.plan")[0];
+    assert_eq!(fact(plan, "leverframe.sql.tier").as_deref(), Some("pass-through"));
+    let (pick, node) = (read.named("pick")[0], read.named("sql.node")[0]);
+    assert_eq!(fact(pick, "leverframe.endpoint"), fact(node, "leverframe.endpoint"));
+    assert!(!format!("{:?}", collector.spans()).contains("secret"));
 }

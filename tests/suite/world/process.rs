@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use leverframe::demo::Node;
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,6 +23,10 @@ use super::wait::eventually;
 pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
+    /// Nobody reads the log.
+    unread: Arc<AtomicBool>,
+    /// Who does not read it waits until this is gone.
+    _lasts: mpsc::Sender<()>,
     /// The demo nodes live as long as the process.
     origins: Vec<Node>,
     folder: TempDir,
@@ -44,9 +49,11 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let log = Arc::new(Mutex::new(Vec::new()));
-        read_log(&mut child, Arc::clone(&log));
+        let unread = Arc::<AtomicBool>::default();
+        let (lasts, ends) = mpsc::channel();
+        read_log(&mut child, Arc::clone(&log), (Arc::clone(&unread), ends));
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut process = Self { child, log, origins, folder, address: none, admin: none };
+        let mut process = Self { child, log, unread, _lasts: lasts, origins, folder, address: none, admin: none };
         let said = async |message: &str| address_in(&process.logged(message, |line| line["message"] == message).await);
         (process.address, process.admin) = (said("listening").await, said("admin API listening").await);
         process
@@ -108,6 +115,11 @@ impl Process {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// From now on nobody reads its log: at most one more line.
+    pub(crate) fn leave_log_unread(&self) {
+        self.unread.store(true, Relaxed);
+    }
+
     /// Waits for a line of its log.
     pub(crate) async fn logged(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let look = || async { self.log().into_iter().find(&is_it) };
@@ -161,13 +173,17 @@ impl Drop for Process {
 }
 
 /// Reads until the process ends, on a thread of its own.
-fn read_log(child: &mut Child, log: Arc<Mutex<Vec<Value>>>) {
+fn read_log(child: &mut Child, log: Arc<Mutex<Vec<Value>>>, (unread, ends): (Arc<AtomicBool>, mpsc::Receiver<()>)) {
     let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
             // What is no JSON is the last word of a program that does not start.
             let line = serde_json::from_str(&line).unwrap_or_else(|_| serde_json::json!({ "message": line }));
             log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            if unread.load(Relaxed) {
+                // Nothing is ever sent: it ends with the process.
+                let _ = ends.recv();
+            }
         }
     });
 }

@@ -73,6 +73,7 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Next {
 
 fn turn(model: &mut Model, tab: Tab) {
     (model.tab, model.chosen) = (tab, 0);
+    model.mark();
 }
 
 /// Another row.
@@ -89,6 +90,7 @@ fn travel(model: &mut Model, key: KeyCode) {
         _ => model.chosen,
     }
     .min(last);
+    model.mark();
 }
 
 /// Asks whether that is meant, where it can be done.
@@ -98,10 +100,12 @@ fn ask(model: &mut Model, what: &'static str) {
     } else if !model.may_write() {
         "the token only lets one read".clone_into(&mut model.note);
     } else {
-        let rows = model.endpoints();
-        let chosen = rows.get(model.chosen);
-        let command =
-            chosen.map(|row| Command { cluster: row.cluster.to_owned(), endpoint: row.endpoint.name.clone(), what });
-        model.asks = command;
+        model.asks = model.marked().map(|row| {
+            let (cluster, endpoint) = (row.cluster.to_owned(), row.endpoint.name.clone());
+            Command { cluster, endpoint, what }
+        });
+        if model.asks.is_none() {
+            "that endpoint is gone".clone_into(&mut model.note);
+        }
     }
 }

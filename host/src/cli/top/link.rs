@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::frames::{Frames, Said};
-use super::said::{Happened, Overview, Tick};
+use super::said::{Happened, Overview, Progress, Tick, Work};
 use crate::cli::ask::Ask;
 
 /// How long the stream may be silent: figures come each second, and a line that says nothing after ten.
@@ -27,18 +27,19 @@ const MOST_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) enum News {
     /// It answers.
-    Found {
-        /// Since when it runs, in seconds since 1970, where it says so.
-        started_s: Option<f64>,
-    },
+    Found,
     /// It does not, and why.
     Lost(String),
     /// How everything stands.
     Overview(Box<Overview>),
     /// What a second brought.
     Tick(Box<Tick>),
+    /// What happened before, oldest first; some of it may be known.
+    Past(Vec<Happened>),
     /// Something that happened.
     Happened(Happened),
+    /// All that is under way and takes longer.
+    Works(Vec<Work>),
     /// What became of a command.
     Done(String),
 }
@@ -82,31 +83,31 @@ impl Link {
         if !head.status.is_success() {
             bail!("{}: {}", self.ask.address(), reason(head.status, body).await);
         }
-        self.say(News::Found { started_s: self.started().await }).await?;
-        // What happened before there was anyone to tell it to.
-        if let Ok(Value::Object(mut past)) = self.ask.get("/api/events?limit=200").await {
-            let past: Vec<Happened> = serde_json::from_value(past.remove("events").unwrap_or_default())?;
-            for happened in past {
-                self.say(News::Happened(happened)).await?;
-            }
-        }
+        self.say(News::Found).await?;
+        let mut has_begun = false;
         let mut frames = Frames::default();
         loop {
             let piece = timeout(PATIENCE, body.frame()).await.context("it says nothing any more")?;
             let Some(piece) = piece else { bail!("it has closed the connection") };
             let Ok(piece) = piece.context("the connection broke")?.into_data() else { continue };
             for said in frames.take(&piece).context("what it says has no end")? {
-                if let Some(news) = news(&said).with_context(|| format!("event `{}`", said.kind))? {
-                    self.say(news).await?;
+                let Some(news) = news(&said).with_context(|| format!("event `{}`", said.kind))? else { continue };
+                let is_overview = matches!(news, News::Overview(_));
+                self.say(news).await?;
+                // By then it is known whether it is the process that was watched before.
+                if is_overview && !std::mem::replace(&mut has_begun, true) {
+                    self.say(News::Past(self.past().await?)).await?;
                 }
             }
         }
     }
 
-    /// Since when it runs: among its metrics.
-    async fn started(&self) -> Option<f64> {
-        let metrics = self.ask.get("/metrics?format=json").await.ok()?;
-        metrics.pointer("/process_start_time_seconds/samples/0/value")?.as_f64()
+    /// What happened before there was anyone to tell it to.
+    async fn past(&self) -> anyhow::Result<Vec<Happened>> {
+        match self.ask.get("/api/events?limit=200").await {
+            Ok(Value::Object(mut past)) => Ok(serde_json::from_value(past.remove("events").unwrap_or_default())?),
+            Ok(_) | Err(_) => Ok(Vec::new()),
+        }
     }
 
     /// Has it do something, and tells what became of that.
@@ -147,6 +148,7 @@ fn news(said: &Said) -> anyhow::Result<Option<News>> {
         "overview" => News::Overview(Box::new(serde_json::from_str(&said.data)?)),
         "tick" => News::Tick(Box::new(serde_json::from_str(&said.data)?)),
         "event" => News::Happened(serde_json::from_str(&said.data)?),
+        "progress" => News::Works(serde_json::from_str::<Progress>(&said.data)?.work),
         _ => return Ok(None),
     }))
 }

@@ -48,7 +48,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
         bail!("`top` draws on a terminal, and there is none; `leverframe status --json` is for programs");
     }
-    let ask = options.whom.ask()?;
+    let ask = options.whom.ask_to_write()?;
     let model = Model::new(ask.address(), options.interval);
     // Left again when this panics, too: whoever starts a terminal so has it restored before the message is printed.
     let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on")?;

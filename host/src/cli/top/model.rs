@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use super::link::{Command, News};
-use super::rows::{Order, Rates};
-use super::said::{Flow, Happened, Overview, Tick};
+use super::rows::{EndpointRow, Order, Rates};
+use super::said::{Flow, Happened, Overview, Tick, Work};
 
 /// The events that are kept.
 const EVENTS: usize = 500;
@@ -56,7 +56,6 @@ pub(super) enum Standing {
 pub(super) struct Model {
     pub(super) address: String,
     pub(super) standing: Standing,
-    pub(super) started_s: Option<f64>,
     pub(super) overview: Overview,
     pub(super) total: Flow,
     pub(super) now_ms: u64,
@@ -64,10 +63,13 @@ pub(super) struct Model {
     pub(super) tick: Tick,
     pub(super) throughput: VecDeque<u64>,
     pub(super) events: VecDeque<Happened>,
+    pub(super) works: Vec<Work>,
     pub(super) tab: Tab,
     pub(super) order: Order,
     /// The row that is chosen, of the page that is shown.
     pub(super) chosen: usize,
+    /// The endpoint in that row, by cluster and id: it stays chosen wherever its row goes.
+    marked: Option<(String, u64)>,
     /// How many rows that page has, and how many fit on the screen, as it was drawn last.
     pub(super) shown: (usize, usize),
     pub(super) asks: Option<Command>,
@@ -82,7 +84,6 @@ impl Model {
         Self {
             address,
             standing: Standing::Looking,
-            started_s: None,
             overview: Overview::default(),
             total: Flow::default(),
             now_ms: 0,
@@ -90,9 +91,11 @@ impl Model {
             tick: Tick::default(),
             throughput: VecDeque::new(),
             events: VecDeque::new(),
+            works: Vec::new(),
             tab: Tab::default(),
             order: Order::default(),
             chosen: 0,
+            marked: None,
             shown: (0, 0),
             asks: None,
             help: false,
@@ -104,22 +107,74 @@ impl Model {
     /// Takes what came.
     pub(super) fn take(&mut self, news: News) {
         match news {
-            News::Found { started_s } => (self.standing, self.started_s) = (Standing::Found, started_s),
+            News::Found => self.standing = Standing::Found,
             News::Lost(why) => self.standing = Standing::Lost(why),
-            News::Overview(overview) => self.overview = *overview,
+            News::Overview(overview) => {
+                if self.overview.started_s != overview.started_s {
+                    self.forget();
+                }
+                self.overview = *overview;
+            }
             News::Tick(tick) => self.tick(*tick),
             News::Done(note) => self.note = note,
-            News::Happened(happened) => {
-                // After a connection was lost, some come again.
-                if self.events.front().is_none_or(|newest| newest.id < happened.id) {
-                    self.events.push_front(happened);
-                    self.events.truncate(EVENTS);
-                } else if happened.id == 1 {
-                    // Another process counts anew.
-                    self.events = VecDeque::from([happened]);
+            News::Works(works) => self.works = works,
+            News::Past(past) => {
+                // One that has told of more before is another process, even if it does not say when it began.
+                let newest = past.iter().map(|happened| happened.id).max().unwrap_or(0);
+                if self.events.front().is_some_and(|known| known.id > newest) {
+                    self.forget();
                 }
+                past.into_iter().for_each(|happened| self.happened(happened));
+            }
+            News::Happened(happened) => self.happened(happened),
+        }
+    }
+
+    fn happened(&mut self, happened: Happened) {
+        // After a connection was lost, some come again.
+        if self.events.front().is_none_or(|newest| newest.id < happened.id) {
+            self.events.push_front(happened);
+            self.events.truncate(EVENTS);
+        }
+    }
+
+    /// Another process counts anew, and numbers its events and endpoints anew.
+    fn forget(&mut self) {
+        (self.tick, self.rates, self.marked) = Default::default();
+        self.throughput.clear();
+        self.events.clear();
+        self.works.clear();
+    }
+
+    /// The row that is chosen is the one of the endpoint that is marked; where that is gone, the one that took its place is
+    /// marked.
+    pub(super) fn keep_chosen(&mut self) {
+        let rows = self.endpoints();
+        let is_marked = |row: &EndpointRow<'_>| {
+            self.marked.as_ref().is_some_and(|(cluster, id)| row.cluster == cluster && row.endpoint.id == *id)
+        };
+        match rows.iter().position(is_marked) {
+            Some(at) => self.chosen = at,
+            None => {
+                self.chosen = self.chosen.min(rows.len().saturating_sub(1));
+                self.mark();
             }
         }
+    }
+
+    /// Marks the endpoint in the row that is chosen.
+    pub(super) fn mark(&mut self) {
+        let marked = match self.tab {
+            Tab::Endpoints => self.endpoints().get(self.chosen).map(|row| (row.cluster.to_owned(), row.endpoint.id)),
+            Tab::Clusters | Tab::Plugins | Tab::Sql | Tab::Events => None,
+        };
+        self.marked = marked;
+    }
+
+    /// The endpoint that is marked.
+    pub(super) fn marked(&self) -> Option<EndpointRow<'_>> {
+        let (cluster, id) = self.marked.as_ref()?;
+        self.endpoints().into_iter().find(|row| row.cluster == cluster && row.endpoint.id == *id)
     }
 
     fn tick(&mut self, tick: Tick) {
@@ -136,7 +191,7 @@ impl Model {
 
     /// Since when it runs, in words.
     pub(super) fn uptime(&self) -> Option<String> {
-        let seconds = self.now_ms as f64 / 1000.0 - self.started_s?;
+        let seconds = self.now_ms as f64 / 1000.0 - self.overview.started_s?;
         let minutes = (seconds.max(0.0) / 60.0) as u64;
         Some(match (minutes / 1440, minutes / 60 % 24, minutes % 60) {
             (0, 0, _) => format!("{:.0}s", seconds.max(0.0)),

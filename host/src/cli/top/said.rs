@@ -9,6 +9,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Overview {
+    /// Since when it runs, in seconds since 1970; another time is another process.
+    pub(super) started_s: Option<f64>,
     pub(super) access: String,
     pub(super) health: Health,
     pub(super) config: Config,
@@ -155,6 +157,23 @@ pub(super) struct SqlFlow {
 
 /// Name, statements, failures, rows, mean time in milliseconds.
 pub(super) type NodeFigures = (String, u64, u64, u64, f64);
+
+/// What is under way that takes longer.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Progress {
+    pub(super) work: Vec<Work>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Work {
+    pub(super) kind: String,
+    pub(super) subject: String,
+    pub(super) done: u64,
+    pub(super) total: Option<u64>,
+    pub(super) unit: String,
+}
 
 /// Something that happened.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -50,7 +50,7 @@ fn overview(access: &str) -> News {
             "state": state, "reported": "UP", "reason": "", "circuit": circuit, "effective_weight": share })
     };
     let overview = json!({
-        "at": "2026-01-02T03:04:05Z", "access": access,
+        "at": "2026-01-02T03:04:05Z", "started_s": 1_000_000.0, "access": access,
         "health": { "status": "ok", "version": "9.8.7", "config": "stale" }, "config": { "generation": 4 },
         "clusters": [{ "name": "web", "strategy": { "plugin": "p2c-ewma", "config": {} }, "policies": [{ "plugin": "threshold",
             "config": {} }], "ready": 2, "panic": false, "endpoints": [endpoint(1, "HEALTHY", "closed", 1.0),
@@ -77,7 +77,7 @@ fn happened(id: u64, cause: &str) -> News {
 /// A Leverframe after two seconds of traffic.
 fn model() -> Model {
     let mut model = Model::new("http://127.0.0.1:9900".to_owned(), 1);
-    model.take(News::Found { started_s: Some(1_000_000.0) });
+    model.take(News::Found);
     model.take(overview("write"));
     model.take(tick(1_007_384_000, [100, 50, 9]));
     model.take(tick(1_007_385_000, [300, 55, 9]));
@@ -207,7 +207,7 @@ fn an_endpoint_is_drained_only_when_that_is_confirmed_and_allowed() {
     screen(&mut model, 80, 24);
     key(&mut model, KeyCode::Down);
     type_in(&mut model, "d");
-    assert_eq!(screen(&mut model, 80, 24)[23], "drain node-2 of web? y/n");
+    assert_eq!(screen(&mut model, 80, 24)[23], "y/n: drain node-2 of web?");
     type_in(&mut model, "xn");
     assert_eq!(model.asks, None);
     type_in(&mut model, "u");
@@ -231,13 +231,66 @@ fn a_connection_that_is_lost_is_said_and_what_came_before_stays() {
     let lines = screen(&mut model, 100, 24);
     assert!(lines[0].ends_with("LOST, looking for it") && lines[7].contains("node-1"), "{lines:?}");
     assert_eq!(lines[23], "it has closed the connection");
-    model.take(News::Found { started_s: None });
+    model.take(News::Found);
     assert_eq!(model.standing, Standing::Found);
     // What is sent again is not shown twice; a process that is another one counts anew.
     model.take(happened(2, "again"));
+    model.take(past(&[(1, "three checks failed"), (2, "again")]));
     assert_eq!(model.events.len(), 2);
-    model.take(happened(1, "another"));
-    assert_eq!((model.events.len(), model.events[0].cause.as_str()), (1, "another"));
+    let News::Overview(mut another) = overview("write") else { panic!("it is one") };
+    another.started_s = Some(1_007_386.0);
+    model.take(News::Overview(another));
+    assert_eq!((model.events.len(), model.throughput.len(), model.tick.at_ms), (0, 0, 0));
+    model.take(past(&[(7, "another")]));
+    // One that does not say when it began is told by its numbers.
+    model.take(past(&[(4, "yet"), (5, "another")]));
+    assert_eq!((model.events.len(), model.events[0].cause.as_str()), (2, "another"));
+}
+
+fn past(told: &[(u64, &str)]) -> News {
+    let told = told.iter().map(|(id, cause)| match happened(*id, cause) {
+        News::Happened(happened) => happened,
+        _ => panic!("it is one"),
+    });
+    News::Past(told.collect())
+}
+
+#[test]
+fn an_endpoint_stays_chosen_wherever_its_row_goes() {
+    let mut model = model();
+    screen(&mut model, 80, 24);
+    key(&mut model, KeyCode::Down);
+    screen(&mut model, 80, 24);
+    // Another one joins before it.
+    let News::Overview(mut more) = overview("write") else { panic!("it is one") };
+    let mut first = more.clusters[0].endpoints[0].clone();
+    (first.id, first.name) = (9, "node-0".to_owned());
+    more.clusters[0].endpoints.insert(0, first);
+    model.take(News::Overview(more.clone()));
+    type_in(&mut model, "d");
+    assert_eq!(screen(&mut model, 80, 24)[23], "y/n: drain node-2 of web?");
+    assert_eq!(model.chosen, 2);
+    // It goes while it is asked about: nobody else takes its place unseen.
+    type_in(&mut model, "n");
+    more.clusters[0].endpoints.retain(|endpoint| endpoint.id != 2);
+    model.take(News::Overview(more));
+    type_in(&mut model, "d");
+    assert_eq!(model.asks, None);
+}
+
+#[test]
+fn what_takes_longer_has_a_line() {
+    let mut model = model();
+    let work = |total: Option<u64>| {
+        let told = json!({ "kind": "rebuild", "subject": "shop/db-2", "done": 20, "total": total, "unit": "rows" });
+        serde_json::from_value(told).unwrap()
+    };
+    model.take(News::Works(vec![work(Some(80)), work(None)]));
+    assert_eq!(screen(&mut model, 80, 24)[2], "rebuild shop/db-2: 25 %, 20 of 80 rows  and 1 more");
+    model.take(News::Works(vec![work(None)]));
+    assert_eq!(screen(&mut model, 80, 24)[2], "rebuild shop/db-2: 20 rows");
+    model.take(News::Works(Vec::new()));
+    assert!(!screen(&mut model, 80, 24).iter().any(|line| line.contains("rebuild")));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use ratatui::widgets::{Block, Clear, Paragraph, Sparkline, Tabs};
 
 use super::keys::HELP;
 use super::model::{Model, Standing, Tab};
+use super::said::Work;
 
 /// Below so many rows the throughput is left out.
 const ROOM_FOR_THROUGHPUT: u16 = 14;
@@ -18,8 +19,10 @@ const ROOM_FOR_THROUGHPUT: u16 = 14;
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
     let throughput = if frame.area().height >= ROOM_FOR_THROUGHPUT { 3 } else { 0 };
-    let [head, spark, tabs, page, foot] = Layout::vertical([
+    let works = u16::from(!model.works.is_empty());
+    let [head, work, spark, tabs, page, foot] = Layout::vertical([
         Constraint::Length(2),
+        Constraint::Length(works),
         Constraint::Length(throughput),
         Constraint::Length(1),
         Constraint::Min(1),
@@ -27,6 +30,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model) {
     ])
     .areas(frame.area());
     frame.render_widget(Paragraph::new(vec![about(model), rates(model)]), head);
+    frame.render_widget(Paragraph::new(under_way(model)), work);
     let seconds: Vec<u64> = model.throughput.iter().take(spark.width.into()).copied().collect();
     // The newest are at the right.
     let newest_last: Vec<u64> = seconds.into_iter().rev().collect();
@@ -82,9 +86,28 @@ fn rates(model: &Model) -> Line<'static> {
     ])
 }
 
+/// What is under way that takes longer: the oldest, and how many more.
+fn under_way(model: &Model) -> Line<'static> {
+    let Some(work) = model.works.first() else { return Line::default() };
+    let Work { kind, subject, done, total, unit } = work;
+    let far = match total {
+        Some(total) => {
+            let percent = (*done as f64 / (*total).max(1) as f64 * 100.0).min(100.0);
+            format!("{percent:.0} %, {done} of {total} {unit}")
+        }
+        None if *done > 0 => format!("{done} {unit}"),
+        None => "…".to_owned(),
+    };
+    let more = match model.works.len() {
+        1 => String::new(),
+        several => format!("  and {} more", several - 1),
+    };
+    Line::from(vec![format!("{kind} {subject}: {far}").cyan(), more.into()])
+}
+
 fn foot_line(model: &Model) -> Line<'static> {
     if let Some(command) = &model.asks {
-        let question = format!("{} {} of {}? y/n", command.what, command.endpoint, command.cluster);
+        let question = format!("y/n: {} {} of {}?", command.what, command.endpoint, command.cluster);
         return Line::from(question.black().on_yellow());
     }
     if !model.note.is_empty() {

@@ -17,7 +17,7 @@ use crate::model::Sampling;
 /// What OTLP over HTTP puts behind the address of a collector.
 const TRACES_PATH: &str = "/v1/traces";
 
-/// The formats that have a name. None has the query of a request, which may hold secrets.
+/// The formats that have a name. None has the query of a request, which may hold secrets, nor that of a referer.
 const PRESETS: [(&str, &str); 2] = [
     ("common", "{client} - - [{time_common}] \"{method} {path} {protocol}\" {status} {bytes_sent}"),
     (

@@ -6,6 +6,9 @@ use std::time::SystemTime;
 
 use super::context::{SpanId, TraceId};
 
+/// What is told of a text at the most, in bytes. Clients choose some of them: a head may have 64 KiB of one.
+const MOST_TEXT: usize = 1024;
+
 /// Which side of a request a span tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpanKind {
@@ -26,6 +29,26 @@ pub enum Fact {
     Number(i64),
     /// Yes or no.
     Flag(bool),
+}
+
+impl Fact {
+    /// Without what is too long of it.
+    pub(super) fn cut(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(cut(text)),
+            Self::Number(_) | Self::Flag(_) => self,
+        }
+    }
+}
+
+/// The begin of a text, in memory that is no larger.
+pub(super) fn cut(text: Cow<'static, str>) -> Cow<'static, str> {
+    match text {
+        Cow::Owned(text) if text.len() > MOST_TEXT => {
+            Cow::Owned(text.get(..text.floor_char_boundary(MOST_TEXT)).unwrap_or_default().to_owned())
+        }
+        text => text,
+    }
 }
 
 impl From<&'static str> for Fact {
@@ -95,6 +118,25 @@ pub struct Span {
     pub facts: Vec<(&'static str, Fact)>,
     /// Why it failed, for people; none where it did not.
     pub failure: Option<Cow<'static, str>>,
+}
+
+impl Span {
+    /// The memory that it takes, nearly.
+    pub fn bytes(&self) -> usize {
+        let owned = |text: &Cow<'static, str>| match text {
+            Cow::Owned(text) => text.capacity(),
+            Cow::Borrowed(_) => 0,
+        };
+        let of_fact = |(_, fact): &(&'static str, Fact)| match fact {
+            Fact::Text(text) => owned(text),
+            Fact::Number(_) | Fact::Flag(_) => 0,
+        };
+        let facts = self.facts.capacity() * size_of::<(&'static str, Fact)>();
+        let texts: usize = self.facts.iter().map(of_fact).sum();
+        // The state is the trace's; each span is taken to have it alone.
+        let state = self.state.as_ref().map_or(0, |state| state.len());
+        size_of::<Self>() + facts + texts + state + owned(&self.name) + self.failure.as_ref().map_or(0, owned)
+    }
 }
 
 /// Where spans go. Never waits: what it has no room for, it drops and counts.

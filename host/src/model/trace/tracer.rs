@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime};
 use http::{HeaderMap, HeaderValue};
 
 use super::context::{self, SpanId, TRACEPARENT, TRACEPARENT_LENGTH, TRACESTATE, TraceContext, TraceId};
-use super::span::{Fact, Span, SpanKind, SpanSink};
+use super::span::{self, Fact, Span, SpanKind, SpanSink};
 use crate::model::Sampling;
 
 /// Decides which requests are traced.
@@ -165,7 +165,7 @@ impl OpenSpan {
     /// Tells something of it.
     pub fn tell(&mut self, key: &'static str, fact: impl Into<Fact>) {
         if let Some(span) = &mut self.span {
-            span.facts.push((key, fact.into()));
+            span.facts.push((key, fact.into().cut()));
         }
     }
 
@@ -173,7 +173,7 @@ impl OpenSpan {
     pub fn fail(&mut self, kind: impl Into<Fact>, why: impl Into<Cow<'static, str>>) {
         self.tell("error.type", kind);
         if let Some(span) = &mut self.span {
-            span.failure = Some(why.into());
+            span.failure = Some(span::cut(why.into()));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Gathers the metrics: reads what the other folders have counted and gives each figure its name. Names follow the
-//! conventions of Prometheus: `leverframe_`, base units, and labels whose values are bounded by the configuration.
+//! conventions of Prometheus: `leverframe_`, base units, and labels whose values are bounded: by the configuration,
+//! by the endpoints that are there, by what is known to the program, or to 64 names for each plugin.
 
 mod config;
 mod discovery;
@@ -53,13 +54,14 @@ pub fn collect(sources: &Sources<'_>) -> Vec<Family> {
     let mut families = traffic::clusters(sources.traffic);
     families.extend(traffic::trouble(sources.traffic));
     families.extend(traffic::listeners(sources.traffic));
-    families.extend(endpoints::load(sources.served));
-    families.extend(endpoints::health(sources.served));
+    families.extend(endpoints::load(&sources.served.clusters));
+    families.extend(endpoints::health(&sources.served.clusters));
     families.extend(endpoints::transitions(sources.events));
     families.extend(endpoints::checks(sources.served));
     families.extend(plugins::strategies(sources.plugins));
     families.extend(plugins::policies(sources.plugins));
     families.extend(plugins::work(sources.plugins));
+    families.extend(plugins::failures(sources.plugins));
     families.push(plugins::refused(sources.plugins));
     families.extend(plugins::custom(sources.shared));
     families.extend(discovery::sources(sources.sightings));

@@ -6,7 +6,7 @@ use super::super::families::{Family, Kind, Value};
 use super::{Labels, NANOSECONDS};
 use crate::health::PolicyReading;
 use crate::model::{CALL_TIME_BOUNDS_NS, CallReading};
-use crate::plugin::{Call, CustomMetric, Registry, Shared, Version, World};
+use crate::plugin::{Call, CustomMetric, PluginEntry, Registry, Shared, Version, World};
 use crate::routing::SeatReading;
 
 /// A version and what one family tells of it.
@@ -78,7 +78,6 @@ pub(super) fn work(registry: &Registry) -> Vec<Family> {
         gauge("leverframe_plugin_memory_bytes", "Linear memory that a plugin's instances hold."),
         gauge("leverframe_plugin_memory_peak_bytes", "The most that a plugin's instances have held at a time."),
         gauge("leverframe_plugin_compile_time_seconds", "Time that checking and compiling a plugin took."),
-        Family::new(Kind::Counter, "leverframe_plugin_restarts", "Instances that replaced one that failed."),
     ];
     let mut info = gauge("leverframe_plugin_info", "A version of a plugin that serves, or served before it.");
     let mut calls = Family::new(Kind::Counter, "leverframe_plugin_calls", "Calls into a plugin, by kind.");
@@ -95,7 +94,6 @@ pub(super) fn work(registry: &Registry) -> Vec<Family> {
             Value::Level(work.memory as f64),
             Value::Level(work.peak as f64),
             Value::Level(version.compile_time.as_secs_f64()),
-            Value::Count(version.figures.restarts()),
         ];
         of_versions.iter_mut().zip(values).for_each(|(family, value)| family.push(labels, value));
         let world = version.artifact.world().name();
@@ -130,6 +128,33 @@ fn histogram(times: &CallReading) -> Value {
     Value::histogram(&CALL_TIME_BOUNDS_NS, &times.buckets, times.sum_ns, NANOSECONDS)
 }
 
+/// What went wrong with each plugin, whichever of its versions it was.
+pub(super) fn failures(registry: &Registry) -> Vec<Family> {
+    let mut failures = Family::new(
+        Kind::Counter,
+        "leverframe_plugin_failures",
+        "Calls into a plugin that failed, by reason, over all its versions.",
+    );
+    let mut in_place = Family::new(
+        Kind::Counter,
+        "leverframe_plugin_host_decisions",
+        "Decisions and judgements that the host made in a plugin's place, over all its versions.",
+    );
+    let mut restarts = Family::new(
+        Kind::Counter,
+        "leverframe_plugin_restarts",
+        "Instances of a plugin that replaced one that failed, over all its versions.",
+    );
+    for (plugin, of) in registry.failures() {
+        for (reason, count) in [("trap", of.traps), ("deadline", of.deadlines), ("bad-answer", of.bad_answers)] {
+            failures.push(&[("plugin", &plugin), ("reason", &reason)], Value::Count(count));
+        }
+        in_place.push(&[("plugin", &plugin)], Value::Count(of.fallbacks));
+        restarts.push(&[("plugin", &plugin)], Value::Count(of.restarts));
+    }
+    vec![failures, in_place, restarts]
+}
+
 /// Files that were not taken, or were taken back.
 pub(super) fn refused(registry: &Registry) -> Family {
     let mut refused = Family::new(
@@ -148,7 +173,7 @@ pub(super) fn refused(registry: &Registry) -> Family {
 /// The versions that serve, and those before them; of one world, if one is given.
 fn versions(registry: &Registry, world: Option<World>) -> Vec<Arc<Version>> {
     let plugins = registry.read();
-    let all = plugins.values().flat_map(|entry| [entry.current.as_ref(), entry.previous.as_ref()]).flatten();
+    let all = plugins.values().flat_map(PluginEntry::versions);
     all.filter(|version| world.is_none_or(|world| version.artifact.world() == world)).cloned().collect()
 }
 

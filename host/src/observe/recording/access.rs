@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::counts::{RecordingCounts, add};
+use super::ending::Ending;
 use super::line::{self, Clock};
 use super::outlet::Outlet;
 use crate::config::{self, AccessFormat};
@@ -31,8 +32,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// An access log that is open.
 pub struct AccessLogs {
     pens: Vec<Arc<Pen>>,
-    nudge: Arc<Nudge>,
-    ended: oneshot::Receiver<()>,
+    ending: Ending,
 }
 
 /// What one worker writes with.
@@ -106,7 +106,12 @@ impl AccessLogs {
             writer.run();
             let _ = ending.send(());
         })?;
-        Ok(Self { pens, nudge, ended })
+        let ask = move || {
+            nudge.ends.store(true, Relaxed);
+            nudge.waiting.notify_one();
+        };
+        let late = "the access log cannot be written to its end: nobody takes its lines";
+        Ok(Self { pens, ending: Ending::new(ask, ended, late) })
     }
 
     /// What a worker writes with.
@@ -114,14 +119,9 @@ impl AccessLogs {
         self.pens.get(number).map(|pen| Arc::clone(pen) as Arc<dyn AccessLog>)
     }
 
-    /// Writes what there is, unless that takes longer than `limit`.
-    pub async fn stop(self, limit: Duration) {
-        self.nudge.ends.store(true, Relaxed);
-        self.nudge.waiting.notify_one();
-        // A writer that a full pipe holds up is left where it is.
-        if tokio::time::timeout(limit, self.ended).await.is_err() {
-            tracing::warn!("the access log cannot be written to its end: nobody takes its lines");
-        }
+    /// It is used no more: once no worker has a pen of it, it ends.
+    pub fn retire(self) -> Ending {
+        self.ending
     }
 }
 
@@ -179,8 +179,9 @@ impl Writer {
     }
 
     fn round(&mut self) {
-        if let Err(error) = self.outlet.follow() {
-            self.tell(&error, "the access log's file was moved, and cannot be made anew");
+        match self.outlet.follow() {
+            Ok(is_new) => self.torn &= !is_new,
+            Err(error) => self.tell(&error, "the access log's file was moved, and cannot be made anew"),
         }
         for at in 0..self.pens.len() {
             if let Some(pen) = self.pens.get(at) {
@@ -193,29 +194,12 @@ impl Writer {
     /// Writes what was taken, or drops it.
     fn flush(&mut self) {
         let taken = std::mem::take(&mut self.taken);
-        let mut rest = &taken[..];
-        while !rest.is_empty() {
-            let written = match self.torn {
-                true => self.outlet.write(b"\n").map(|_| 0),
-                false => self.outlet.write(rest),
-            };
-            match written {
-                Ok(n) => {
-                    self.torn = false;
-                    let (done, left) = rest.split_at_checked(n).unwrap_or((rest, &[]));
-                    add(&self.counts.lines_written, lines(done));
-                    rest = left;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    add(&self.counts.lines_not_written, lines(rest));
-                    self.torn = taken.len().checked_sub(rest.len() + 1).and_then(|last| taken.get(last))
-                        != Some(&b'\n')
-                        && rest.len() < taken.len();
-                    self.tell(&error, "the access log cannot be written");
-                    break;
-                }
-            }
+        let (done, error) = pour(&taken, &mut self.torn, |bytes| self.outlet.write(bytes));
+        let (written, left) = taken.split_at_checked(done).unwrap_or((&taken, &[]));
+        add(&self.counts.lines_written, lines(written));
+        add(&self.counts.lines_not_written, lines(left));
+        if let Some(error) = error {
+            self.tell(&error, "the access log cannot be written");
         }
         self.taken = taken;
         self.taken.clear();
@@ -228,6 +212,35 @@ impl Writer {
             tracing::warn!(%error, "{what}; lines are dropped meanwhile");
         }
     }
+}
+
+/// Writes a text as far as it is taken, and tells how far that was. A line that was torn before is ended first.
+pub(super) fn pour(
+    text: &[u8],
+    torn: &mut bool,
+    mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+) -> (usize, Option<io::Error>) {
+    let mut done = 0;
+    while let Some(rest) = text.get(done..).filter(|rest| !rest.is_empty()) {
+        let error = match write(if *torn { b"\n" } else { rest }) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(_) if *torn => {
+                *torn = false;
+                continue;
+            }
+            Ok(n) => {
+                done += n;
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => error,
+        };
+        if let Some(last) = done.checked_sub(1).and_then(|last| text.get(last)) {
+            *torn = *last != b'\n';
+        }
+        return (done, Some(error));
+    }
+    (done, None)
 }
 
 fn lines(text: &[u8]) -> usize {

@@ -136,12 +136,18 @@ fn with_value(field: AccessField, access: &Access<'_>, clock: &mut Clock, take: 
         AccessField::Attempts => take(Value::Number(access.attempts.into())),
         AccessField::Error => text(access.error, &mut take),
         AccessField::UserAgent => take(access.user_agent.map_or(Value::None, Value::Text)),
-        AccessField::Referer => take(access.referer.map_or(Value::None, Value::Text)),
+        AccessField::Referer => take(access.referer.map_or(Value::None, |referer| Value::Text(without_query(referer)))),
         AccessField::TraceId => match access.trace {
             Some(trace) => take(Value::Plain(format_args!("{trace}"))),
             None => take(Value::None),
         },
     }
+}
+
+/// An address without what may hold secrets.
+fn without_query(address: &[u8]) -> &[u8] {
+    let end = memchr::memchr2(b'?', b'#', address).unwrap_or(address.len());
+    address.get(..end).unwrap_or(address)
 }
 
 /// Seconds since 1970, and the milliseconds that go beyond them.

@@ -3,6 +3,7 @@
 
 mod access;
 mod counts;
+mod ending;
 mod line;
 mod outlet;
 mod traces;
@@ -12,4 +13,5 @@ mod tests;
 
 pub use access::AccessLogs;
 pub use counts::RecordingCounts;
+pub use ending::Ending;
 pub use traces::Traces;

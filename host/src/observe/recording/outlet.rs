@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -12,8 +13,8 @@ use crate::config::AccessTarget;
 #[derive(Debug)]
 pub(super) enum Outlet {
     File(Opened),
-    Stdout,
-    Stderr,
+    /// A descriptor of its own, so that one that does not take its lines holds up nobody else who writes there.
+    Stream(File),
 }
 
 /// A file that is open.
@@ -23,39 +24,50 @@ pub(super) struct Opened {
     file: File,
     /// Which file it is, by device and number.
     identity: (u64, u64),
+    /// Nobody can read it any more: it was removed, and cannot be made anew.
+    is_lost: bool,
 }
 
 impl Outlet {
     pub(super) fn open(target: &AccessTarget) -> io::Result<Self> {
         Ok(match target {
             AccessTarget::File(path) => Self::File(Opened::open(path)?),
-            AccessTarget::Stdout => Self::Stdout,
-            AccessTarget::Stderr => Self::Stderr,
+            AccessTarget::Stdout => Self::Stream(own(io::stdout().as_fd())?),
+            AccessTarget::Stderr => Self::Stream(own(io::stderr().as_fd())?),
         })
     }
 
     /// Opens the file anew where another one, or none, has its name: it was moved away, to be kept.
-    pub(super) fn follow(&mut self) -> io::Result<()> {
+    /// Whether it is another now.
+    pub(super) fn follow(&mut self) -> io::Result<bool> {
         if let Self::File(opened) = self
             && !opened.is_there()
         {
-            *opened = Opened::open(&opened.path)?;
+            match Opened::open(&opened.path) {
+                Ok(another) => *opened = another,
+                Err(error) => {
+                    opened.is_lost = opened.is_removed();
+                    return Err(error);
+                }
+            }
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Writes as much as is taken.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::File(opened) => opened.file.write(bytes),
-            Self::Stdout => {
-                let mut stdout = io::stdout().lock();
-                let n = stdout.write(bytes)?;
-                stdout.flush().map(|()| n)
+            Self::File(opened) if opened.is_lost => {
+                Err(io::Error::new(io::ErrorKind::NotFound, "its file was removed"))
             }
-            Self::Stderr => io::stderr().lock().write(bytes),
+            Self::File(Opened { file, .. }) | Self::Stream(file) => file.write(bytes),
         }
     }
+}
+
+fn own(stream: BorrowedFd<'_>) -> io::Result<File> {
+    stream.try_clone_to_owned().map(File::from)
 }
 
 impl Opened {
@@ -66,7 +78,11 @@ impl Opened {
         let file =
             if is_pipe { how.read(true).write(true).open(path)? } else { how.append(true).create(true).open(path)? };
         let found = file.metadata()?;
-        Ok(Self { path: path.to_owned(), file, identity: (found.dev(), found.ino()) })
+        Ok(Self { path: path.to_owned(), file, identity: (found.dev(), found.ino()), is_lost: false })
+    }
+
+    fn is_removed(&self) -> bool {
+        self.file.metadata().is_ok_and(|found| found.nlink() == 0)
     }
 
     fn is_there(&self) -> bool {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use http::{Method, Uri, Version};
 use proptest::prelude::*;
 
-use super::access::AccessLogs;
+use super::access::{AccessLogs, pour};
 use super::counts::RecordingCounts;
 use super::line::{Clock, write};
 use crate::config::{AccessField, AccessFormat, AccessLog, AccessPiece, AccessTarget};
@@ -26,7 +26,7 @@ fn with_access(take: impl FnOnce(Access<'_>)) {
         version: Version::HTTP_11,
         host: Some(b"example.com:80"),
         user_agent: Some(b"curl \"8\"\n"),
-        referer: None,
+        referer: Some(b"http://a/from?token=secret#secret"),
         listener: "front",
         cluster: Some("web"),
         sql: None,
@@ -55,7 +55,7 @@ fn all_fields() -> AccessFormat {
 #[test]
 fn every_field_is_written() {
     let expected = "2023-11-14T22:13:20.123Z [14/Nov/2023:22:13:20 +0000] 192.0.2.1 GET /a/b token=secret HTTP/1.1 \
-                    example.com:80 200 5 12.345 front web - a round-robin 2 - curl \\x228\\x22\\x0A - \
+                    example.com:80 200 5 12.345 front web - a round-robin 2 - curl \\x228\\x22\\x0A http://a/from \
                     00000000000000000000000000004bf9 \n";
     assert_eq!(line(&all_fields()), expected);
 }
@@ -115,16 +115,61 @@ async fn a_file_that_was_moved_is_made_anew_and_the_end_is_written() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     write_one(&logs);
-    logs.stop(Duration::from_secs(5)).await;
+    logs.retire().within(Duration::from_secs(5)).await;
     assert_eq!(std::fs::read_to_string(&moved).unwrap(), "200\n");
     assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), counts.lines_written()), ("200\n", 2));
+}
+
+#[tokio::test]
+async fn lines_for_a_file_that_nobody_can_read_any_more_are_not_counted_as_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let within = folder.path().join("logs");
+    std::fs::create_dir(&within).unwrap();
+    let (logs, counts) = open(&within.join("access.log"), 1.0, true);
+    std::fs::remove_dir_all(&within).unwrap();
+    write_one(&logs);
+    logs.retire().within(Duration::from_secs(5)).await;
+    assert_eq!((counts.lines_written(), counts.lines_dropped()), (0, [0, 1]));
+}
+
+#[tokio::test]
+async fn a_log_that_is_used_no_more_ends_when_nobody_has_a_pen_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, _) = open(&folder.path().join("access.log"), 1.0, true);
+    let pen = logs.of_worker(0).unwrap();
+    let mut ending = logs.retire();
+    assert!(!ending.is_over());
+    with_access(|access| pen.write(&access));
+    drop(pen);
+    while !ending.is_over() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(std::fs::read_to_string(folder.path().join("access.log")).unwrap(), "200\n");
+}
+
+#[test]
+fn a_torn_line_is_ended_before_the_next_however_often_that_fails() {
+    let (mut written, mut torn) = (Vec::new(), false);
+    // What is taken each time, before nothing is.
+    for (text, taken) in [("one\ntwo\n", 5), ("three\n", 0), ("four\n", 0), ("five\n", 1), ("six\n", 4), ("seven\n", 9)]
+    {
+        let mut left = taken;
+        let (done, error) = pour(text.as_bytes(), &mut torn, |bytes| {
+            let n = bytes.len().min(left);
+            left -= n;
+            written.extend_from_slice(&bytes[..n]);
+            if n == 0 { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(n) }
+        });
+        assert_eq!((done == text.len(), torn), (error.is_none(), !written.ends_with(b"\n")), "{text}");
+    }
+    assert_eq!(String::from_utf8(written).unwrap(), "one\nt\nsix\nseven\n");
 }
 
 #[tokio::test]
 async fn a_full_disk_costs_lines_and_no_time() {
     let (logs, counts) = open(Path::new("/dev/full"), 1.0, true);
     write_one(&logs);
-    logs.stop(Duration::from_secs(5)).await;
+    logs.retire().within(Duration::from_secs(5)).await;
     assert_eq!((counts.lines_written(), counts.lines_dropped()), (0, [0, 1]));
 }
 

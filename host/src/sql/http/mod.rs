@@ -15,4 +15,5 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use problem::{OF_CLIENTS, OF_OTHERS};
 pub use service::{Body, Service};

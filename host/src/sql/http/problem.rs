@@ -10,6 +10,34 @@ use crate::sql::backend::{Fault, FaultKind};
 use crate::sql::error::{Cap, Error};
 use crate::sql::replica::log::{LogError, Position};
 
+/// The reasons whose cause is the client, as the counters have them; that it left is one more.
+pub const OF_CLIENTS: [&str; 9] = [
+    "bad-parameter",
+    "bad-request",
+    "cap-reached",
+    "entry-too-large",
+    "method-not-allowed",
+    "sql-refused",
+    "sql-syntax",
+    "statement-failed",
+    "unsupported-media-type",
+];
+
+/// The reasons whose cause is a node, or this program.
+pub const OF_OTHERS: [&str; 11] = [
+    "deadline",
+    "half-committed",
+    "internal",
+    "log-failed",
+    "log-in-doubt",
+    "no-node",
+    "nodes-differ",
+    "nodes-failed",
+    "not-acknowledged",
+    "not-ready",
+    "standby",
+];
+
 /// A problem.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -26,6 +54,8 @@ pub(super) struct Problem {
 
 impl Problem {
     fn new((status, source, reason): (StatusCode, &'static str, &'static str), detail: impl Into<String>) -> Self {
+        let known: &[&str] = if source == "client" { &OF_CLIENTS } else { &OF_OTHERS };
+        debug_assert!(known.contains(&reason), "{reason} of {source} is not in the lists");
         Self { status, source, reason, detail: detail.into(), also: Map::new(), position: None }
     }
 

@@ -55,13 +55,8 @@ pub(super) fn explained(plan: &Plan, nodes: &Nodes) -> Explanation {
     Explanation { course: course(plan), nodes: plan.nodes.iter().map(node).collect(), last }
 }
 
-/// What a write would do.
-pub(super) fn explained_write(change: &Change, nodes: &Nodes) -> Explanation {
-    let node = |statement: &crate::sql::write::ShardStatement| NodePlan {
-        name: nodes.holder_names(statement.shard),
-        shard: nodes.shard_name(statement.shard),
-        sql: statement.sql.clone(),
-    };
+/// How a write is carried out.
+pub(super) fn write_course(change: &Change, nodes: &Nodes) -> Course {
     let mut shards: Vec<_> = change.statements.iter().map(|statement| statement.shard).collect();
     shards.dedup();
     let class = match shards.len() {
@@ -73,8 +68,17 @@ pub(super) fn explained_write(change: &Change, nodes: &Nodes) -> Explanation {
         0 | 1 => Vec::new(),
         _ => vec!["a transaction on each shard; all are carried out, then all committed".into()],
     };
-    let course = Course { class, tier: "write", why: String::new(), merge };
-    Explanation { course, nodes: change.statements.iter().map(node).collect(), last: None }
+    Course { class, tier: "write", why: String::new(), merge }
+}
+
+/// What a write would do.
+pub(super) fn explained_write(change: &Change, nodes: &Nodes) -> Explanation {
+    let node = |statement: &crate::sql::write::ShardStatement| NodePlan {
+        name: nodes.holder_names(statement.shard),
+        shard: nodes.shard_name(statement.shard),
+        sql: statement.sql.clone(),
+    };
+    Explanation { course: write_course(change, nodes), nodes: change.statements.iter().map(node).collect(), last: None }
 }
 
 /// What becomes of the rows of the nodes, step by step.

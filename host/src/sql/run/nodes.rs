@@ -183,14 +183,22 @@ impl Nodes {
         let excluded: Vec<EndpointId> = others.collect();
         drop(roster);
         let attempt = Attempt { number: wanted.attempt, excluded: &excluded };
+        let span = spans::picking(wanted.asker.trace(), self.chooser.cluster().name(), among.len());
         let chosen = match self.chooser.pick(wanted.asker.told(), attempt) {
             Decision::Endpoint(member, _) => at(member.id()),
-            Decision::Reject(_, reason) => return Err(Unopened::rejected(self.shard_name(wanted.shard), &reason)),
+            Decision::Reject(_, reason) => {
+                spans::picked(span, Err(&reason));
+                return Err(Unopened::rejected(self.shard_name(wanted.shard), &reason));
+            }
             Decision::NoEndpoint => None,
         };
         // The roster has changed since the layout was made, or they wait for their first check: no strategy knows of them.
         let least = || among.iter().enumerate().min_by_key(|(_, member)| member.figures().in_flight());
-        Ok(chosen.or_else(|| least().map(|(at, _)| at)).unwrap_or_default())
+        let chosen = chosen.or_else(|| least().map(|(at, _)| at)).unwrap_or_default();
+        if let Some(member) = among.get(chosen) {
+            spans::picked(span, Ok(&member.endpoint().spec.name));
+        }
+        Ok(chosen)
     }
 
     async fn open(&self, (member, permit): Chosen, (asker, due): (&Asker, Instant)) -> Result<NodeSession, Unopened> {

@@ -12,6 +12,7 @@ use super::entry::{Answer, Asked, Rows};
 use super::last::through;
 use super::report::{Course, Explanation, NodePlan, NodeReport, NodeStatus};
 use super::site::Site;
+use super::spans;
 use crate::config::{SqlEntry, TopologySpec};
 use crate::sql::error::Error;
 use crate::sql::plan::{Class, FinalStage, NodeStatement, Plan, Tier};
@@ -61,9 +62,16 @@ impl Replicated {
         position: Option<Position>,
     ) -> Result<Answer, Error> {
         let is_list = many.is_some();
+        let span = spans::planning(asked.trace.as_ref());
+        let is_read = match many {
+            Some(_) => Ok(false),
+            None => self.seat.only_reads(&asked.parsed).map_err(Error::from),
+        };
+        spans::planned_replicated(span, is_read.as_ref().copied(), &asked.nodes);
+        let is_read = is_read?;
         let statements = match many {
             Some(many) => many,
-            None if self.seat.only_reads(&asked.parsed)? => return self.read(asked, position).await,
+            None if is_read => return self.read(asked, position).await,
             None => vec![One { parsed: Arc::clone(&asked.parsed), params: Arc::clone(&asked.params) }],
         };
         let sequencer = self.seat.sequencer(asked.due).await?;
@@ -74,8 +82,10 @@ impl Replicated {
         if asked.explain {
             return Box::pin(explained(&sequencer, &statements, around)).await.map(Answer::Explained);
         }
-        let done = Box::pin(sequencer.write(&statements, around)).await?;
-        Ok(Answer::Logged(logged(done, is_list, asked)))
+        let span = spans::logging(asked.trace.as_ref(), &statements, asked.nodes.backend().dialect());
+        let done = Box::pin(sequencer.write(&statements, around)).await;
+        spans::logged(span, &done);
+        Ok(Answer::Logged(logged(done?, is_list, asked)))
     }
 
     async fn read(&self, asked: &Asked, position: Option<Position>) -> Result<Answer, Error> {

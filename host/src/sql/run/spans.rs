@@ -1,4 +1,5 @@
-//! The spans of a statement: its plan, each session with a node, and what becomes of their rows. The names of what they
+//! The spans of a statement: its plan, the choice among nodes, each session with a node, a write by way of the log, and what
+//! becomes of rows. The names of what they
 //! tell are OpenTelemetry's where it has one. No value of a client's is told: a text has `?` for each.
 
 use std::pin::Pin;
@@ -6,38 +7,59 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::stream::{Stream, StreamExt};
-use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 use tokio::time::Instant as Clock;
 
-use super::course::course;
+use super::course::{course, write_course};
 use super::last::Batches;
 use super::nodes::Nodes;
-use crate::model::{Address, EndpointName, OpenSpan, SpanKind, Trace};
+use super::report::Course;
+use crate::model::{Address, ClusterName, EndpointName, OpenSpan, SpanKind, Trace};
 use crate::sql::backend::{Fault, FaultKind};
 use crate::sql::dialect::Dialect;
 use crate::sql::error::Error;
+use crate::sql::masked::{joined, masked_text};
 use crate::sql::plan::Plan;
+use crate::sql::replica::{Done, One};
+use crate::sql::topology::Shard;
 use crate::sql::value::Row;
-
-/// What is told of a text at the most, in characters.
-const MOST_TEXT: usize = 2000;
+use crate::sql::write::Change;
 
 /// The span of a plan.
 pub(super) fn planning(trace: Option<&Arc<Trace>>) -> Option<OpenSpan> {
     trace.map(|trace| trace.open("sql.plan", SpanKind::Internal, Clock::now().into_std()))
 }
 
-/// Tells what came of planning; `is_kept` says that the plan was there already.
+/// Tells what came of planning a read; `is_kept` says that the plan was there already.
 pub(super) fn planned(span: Option<OpenSpan>, planned: &Result<Arc<Plan>, Error>, is_kept: bool, nodes: &Nodes) {
     let Some(mut span) = span else { return };
-    tell_system(&mut span, nodes.backend().dialect());
     span.tell("leverframe.sql.cached", is_kept);
+    let planned = planned.as_ref().map(|plan| (course(plan), plan.nodes.iter().map(|node| node.shard).collect()));
+    tell_planned(span, planned, nodes);
+}
+
+/// Tells what came of planning a write whose rows are known.
+pub(super) fn planned_write(span: Option<OpenSpan>, planned: Result<&Change, &Error>, nodes: &Nodes) {
+    let Some(span) = span else { return };
+    let shards = |change: &Change| change.statements.iter().map(|statement| statement.shard).collect();
+    tell_planned(span, planned.map(|change| (write_course(change, nodes), shards(change))), nodes);
+}
+
+/// Tells how a statement is carried out where every node holds everything.
+pub(super) fn planned_replicated(span: Option<OpenSpan>, is_read: Result<bool, &Error>, nodes: &Nodes) {
+    let Some(span) = span else { return };
+    let course = |is_read| match is_read {
+        true => Course { class: "single", tier: "pass-through", why: String::new(), merge: Vec::new() },
+        false => Course { class: "full", tier: "write", why: String::new(), merge: Vec::new() },
+    };
+    tell_planned(span, is_read.map(|is_read| (course(is_read), vec![Shard(0)])), nodes);
+}
+
+fn tell_planned(mut span: OpenSpan, planned: Result<(Course, Vec<Shard>), &Error>, nodes: &Nodes) {
+    tell_system(&mut span, nodes.backend().dialect());
     match planned {
-        Ok(plan) => {
-            let course = course(plan);
+        Ok((course, mut shards)) => {
             span.tell("leverframe.sql.tier", course.tier);
             span.tell("leverframe.sql.class", course.class);
-            let mut shards: Vec<_> = plan.nodes.iter().map(|node| node.shard).collect();
             shards.sort_unstable();
             shards.dedup();
             span.tell("leverframe.sql.shards", shards.len());
@@ -49,6 +71,54 @@ pub(super) fn planned(span: Option<OpenSpan>, planned: &Result<Arc<Plan>, Error>
         }
         Err(Error::Refused(refusal)) => span.fail("refused", refusal.why.clone()),
         Err(_) => span.fail("unplanned", "the statement cannot be planned"),
+    }
+    span.end(Clock::now().into_std());
+}
+
+/// The span of a write by way of the log, until it is acknowledged.
+pub(super) fn logging(trace: Option<&Arc<Trace>>, statements: &[One], dialect: Dialect) -> Option<OpenSpan> {
+    let mut span = trace?.open("sql.log", SpanKind::Internal, Clock::now().into_std());
+    tell_system(&mut span, dialect);
+    let text = joined(statements.iter().map(|one| one.parsed.masked()).collect::<Vec<_>>().iter().map(|text| &**text));
+    match statements {
+        [_] => tell_text(&mut span, text),
+        _ => {
+            span.tell("db.operation.batch.size", statements.len());
+            span.tell("db.query.text", text);
+        }
+    }
+    Some(span.unless_ended("cancelled"))
+}
+
+/// Tells what came of it. What a node says of a statement may have the client's values in it.
+pub(super) fn logged(span: Option<OpenSpan>, done: &Result<Done, Error>) {
+    let Some(mut span) = span else { return };
+    match done {
+        Ok(done) => {
+            span.tell("leverframe.sql.position", done.position.0);
+            span.tell("leverframe.sql.nodes", done.nodes.join(", "));
+        }
+        Err(Error::Refused(refusal)) => span.fail("refused", refusal.why.clone()),
+        Err(Error::Unacknowledged { .. }) => span.fail("not-acknowledged", "the nodes did not acknowledge it in time"),
+        Err(_) => span.fail("not-written", "the write was not acknowledged"),
+    }
+    span.end(Clock::now().into_std());
+}
+
+/// The span of choosing one of the nodes that may be asked.
+pub(super) fn picking(trace: Option<&Arc<Trace>>, cluster: &ClusterName, among: usize) -> Option<OpenSpan> {
+    let mut span = trace?.open("pick", SpanKind::Internal, Clock::now().into_std());
+    span.tell("leverframe.cluster", cluster.as_str().to_owned());
+    span.tell("leverframe.sql.candidates", among);
+    Some(span)
+}
+
+/// Tells how a pick came out: the node, or why there is none.
+pub(super) fn picked(span: Option<OpenSpan>, chosen: Result<&EndpointName, &str>) {
+    let Some(mut span) = span else { return };
+    match chosen {
+        Ok(name) => span.tell("leverframe.endpoint", name.as_str().to_owned()),
+        Err(why) => span.fail("rejected", why.to_owned()),
     }
     span.end(Clock::now().into_std());
 }
@@ -86,9 +156,17 @@ pub(super) fn session(
 
 /// Tells what a node is asked.
 pub(super) fn asks(span: &mut OpenSpan, dialect: Dialect, sql: &str) {
-    let Some((operation, text)) = masked(dialect, sql) else { return };
-    span.tell("db.operation.name", operation);
-    span.tell("db.query.text", text);
+    tell_text(span, masked_text(dialect, sql));
+}
+
+/// Tells a text without values in it, if there is one.
+fn tell_text(span: &mut OpenSpan, text: String) {
+    if let Some(operation) = operation(&text) {
+        span.tell("db.operation.name", operation);
+    }
+    if !text.is_empty() {
+        span.tell("db.query.text", text);
+    }
 }
 
 /// Tells why a session with a node failed. What a node says of a statement may have the client's values in it.
@@ -108,6 +186,13 @@ pub(super) fn fails(span: &mut OpenSpan, fault: &Fault) {
     span.fail(kind, if is_told { fault.message.clone() } else { String::new() });
 }
 
+/// What a text without values does: its first word.
+fn operation(masked: &str) -> Option<String> {
+    let word = masked.trim_start_matches(['(', ' ']).split([' ', '(', ';']).next()?;
+    let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_word.then(|| word.to_ascii_uppercase())
+}
+
 fn tell_system(span: &mut OpenSpan, dialect: Dialect) {
     let system = match dialect {
         Dialect::Sqlite => "sqlite",
@@ -115,47 +200,6 @@ fn tell_system(span: &mut OpenSpan, dialect: Dialect) {
         Dialect::MySql => "mysql",
     };
     span.tell("db.system.name", system);
-}
-
-/// What a statement does, and its text without the values in it; none where it cannot be told what is one.
-fn masked(dialect: Dialect, sql: &str) -> Option<(String, String)> {
-    let tokens = Tokenizer::new(dialect.grammar(), sql).tokenize().ok()?;
-    let (mut operation, mut text) = (None, String::new());
-    for token in &tokens {
-        match token {
-            Token::Word(word) if word.quote_style.is_none() => {
-                operation.get_or_insert_with(|| word.value.to_ascii_uppercase());
-                text.push_str(&word.value);
-            }
-            Token::Word(_)
-            | Token::Comma
-            | Token::Period
-            | Token::LParen
-            | Token::RParen
-            | Token::Mul
-            | Token::Eq
-            | Token::Neq
-            | Token::Lt
-            | Token::Gt
-            | Token::LtEq
-            | Token::GtEq
-            | Token::Plus
-            | Token::Minus
-            | Token::Div
-            | Token::Mod
-            | Token::StringConcat
-            | Token::DoubleColon
-            | Token::SemiColon => text.push_str(&token.to_string()),
-            // A comment can hold anything.
-            Token::Whitespace(Whitespace::Space | Whitespace::Newline | Whitespace::Tab) | Token::Whitespace(_) => {
-                text.push(' ');
-            }
-            // A value, or what may hold one.
-            _ => text.push('?'),
-        }
-    }
-    let text: String = text.chars().take(MOST_TEXT).collect();
-    Some((operation?, text))
 }
 
 /// Rows that are told of when they have ended.
@@ -202,22 +246,46 @@ impl Drop for Traced {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use http::HeaderMap;
+
     use super::*;
+    use crate::model::{Sampling, Span, SpanSink, Taken, Tracer};
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<Span>>);
+
+    impl SpanSink for Kept {
+        fn take(&self, span: Span) {
+            self.0.lock().unwrap().push(span);
+        }
+    }
+
+    fn asked(dialect: Dialect, sql: &str) -> String {
+        let kept = Arc::new(Kept::default());
+        let tracer = Tracer::new(Sampling::ALL, Arc::clone(&kept) as Arc<dyn SpanSink>);
+        let taken = tracer.take(&mut HeaderMap::new(), std::time::Instant::now());
+        let Taken::Traced(trace) = taken else { panic!("all are") };
+        let mut span = trace.open("sql.node", SpanKind::Client, std::time::Instant::now());
+        asks(&mut span, dialect, sql);
+        drop(span);
+        let span = kept.0.lock().unwrap().pop().unwrap();
+        format!("{:?}", span.facts)
+    }
 
     #[test]
-    fn no_value_is_left_in_a_text() {
-        let masked = |dialect, sql| masked(dialect, sql).unwrap();
-        for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::MySql] {
-            let (operation, text) = masked(
-                dialect,
-                "select a, b FROM t -- mine\n WHERE a = 'secret' AND b >= 42.5 /* secret */ AND c = x'42'",
-            );
-            assert_eq!(operation, "SELECT");
-            assert!(!text.contains("secret") && !text.contains("42") && !text.contains("mine"), "{text}");
-            assert!(text.starts_with("select a, b FROM t ") && text.contains("WHERE a = ? AND b >= ?"), "{text}");
+    fn no_value_is_told() {
+        for (dialect, sql) in [
+            (Dialect::Sqlite, "select a FROM t -- secret\n WHERE a = 'secret' /* secret */ AND b = \"secret\""),
+            (Dialect::Postgres, "SELECT a FROM \"T\" WHERE a = $$secret$$ AND b = E'secret'"),
+            (Dialect::MySql, "(SELECT a FROM `t` WHERE a = \"secret\")"),
+            (Dialect::MySql, "SELECT 'never closed secret"),
+        ] {
+            let told = asked(dialect, sql);
+            let is_read = !sql.contains("never");
+            assert!(!told.contains("secret"), "{told}");
+            assert_eq!((told.contains("\"SELECT\""), told.contains("a = ?")), (is_read, is_read), "{told}");
         }
-        assert_eq!(masked(Dialect::Postgres, "SELECT $$secret$$, E'secret', $1").1, "SELECT ?, ?, ?");
-        assert!(!masked(Dialect::MySql, "SELECT \"secret\" FROM `t`").1.contains("secret"));
-        assert_eq!(masked(Dialect::Sqlite, "INSERT INTO \"t\" VALUES (1, 'x')").1, "INSERT INTO \"t\" VALUES (?, ?)");
     }
 }

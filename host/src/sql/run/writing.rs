@@ -10,6 +10,7 @@ use super::course::explained_write;
 use super::entry::{Answer, Asked};
 use super::reading::tables_of;
 use super::shapes::Columns;
+use super::spans;
 use super::spread::Spread;
 use crate::sql::catalog::Catalog;
 use crate::sql::error::Error;
@@ -21,6 +22,26 @@ use crate::sql::write::{self, Change, Count, Fill, WritePlan};
 impl Spread {
     /// Carries out INSERT, UPDATE or DELETE.
     pub(super) async fn change(self: &Arc<Self>, asked: &Asked) -> Result<Answer, Error> {
+        let span = spans::planning(asked.trace.as_ref());
+        let change = match self.write_plan(asked).await {
+            Ok((WritePlan::Fill(fill), _)) if asked.explain => return self.explained_fill(asked, &fill).await,
+            Ok((WritePlan::Fill(fill), shapes)) => self.filled(asked, &fill, &shapes).await,
+            Ok((WritePlan::Change(change), _)) => Ok(change),
+            Err(error) => Err(error),
+        };
+        spans::planned_write(span, change.as_ref(), &asked.nodes);
+        self.carry_out(asked, change?).await
+    }
+
+    /// An INSERT of the rows that its query finds.
+    async fn filled(self: &Arc<Self>, asked: &Asked, fill: &Fill, shapes: &Columns) -> Result<Change, Error> {
+        let catalog = Catalog { topology: &asked.nodes.layout().topology, shapes };
+        let rows = self.found(asked, fill, catalog.columns(fill.table()).unwrap_or_default()).await?;
+        Ok(fill.change(rows)?)
+    }
+
+    /// The plan of a write, and what it needed to know of tables.
+    async fn write_plan(self: &Arc<Self>, asked: &Asked) -> Result<(WritePlan, Arc<Columns>), Error> {
         let layout = asked.nodes.layout();
         let parameters = Parameters { positional: &asked.params };
         let route = route(&asked.parsed.statement, parameters, &layout.topology)?;
@@ -37,22 +58,16 @@ impl Spread {
             Route::Read(_) | Route::Change { .. } | Route::Insert { .. } => Arc::<Columns>::default(),
         };
         let catalog = Catalog { topology: &layout.topology, shapes: &shapes };
-        let change = match write::plan(&asked.parsed, &route, &asked.params, &catalog)? {
-            WritePlan::Change(change) => change,
-            WritePlan::Fill(fill) if asked.explain => return self.explained_fill(asked, &fill).await,
-            WritePlan::Fill(fill) => {
-                let target = catalog.columns(fill.table()).unwrap_or_default();
-                let rows = self.found(asked, &fill, target).await?;
-                fill.change(rows)?
-            }
-        };
-        self.carry_out(asked, change).await
+        Ok((write::plan(&asked.parsed, &route, &asked.params, &catalog)?, shapes))
     }
 
     /// Carries out a change of tables.
     pub(super) async fn reshape(self: &Arc<Self>, asked: &Asked) -> Result<Answer, Error> {
         let (topology, shapes) = (&asked.nodes.layout().topology, Columns::default());
-        let change = write::schema(&asked.parsed, &Catalog { topology, shapes: &shapes })?;
+        let span = spans::planning(asked.trace.as_ref());
+        let change = write::schema(&asked.parsed, &Catalog { topology, shapes: &shapes }).map_err(Error::from);
+        spans::planned_write(span, change.as_ref(), &asked.nodes);
+        let change = change?;
         let _forgets = (!asked.explain).then(|| Forgets(self));
         self.carry_out(asked, change).await
     }

@@ -22,6 +22,9 @@ struct Page<'p> {
 
 /// Draws the page that is chosen, and notes how much of it there is.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
+    if model.tab == Tab::Endpoints {
+        model.keep_chosen();
+    }
     let page = match model.tab {
         Tab::Clusters => clusters(model),
         Tab::Endpoints => endpoints(model, area.width),
