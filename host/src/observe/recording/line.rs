@@ -2,6 +2,7 @@
 //! Pure.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::Version;
@@ -62,6 +63,7 @@ enum Value<'a> {
     Number(u64),
     /// In thousandths.
     Thousandths(u64),
+    Address(IpAddr),
     /// Nothing in it needs to be escaped.
     Plain(std::fmt::Arguments<'a>),
     Text(&'a [u8]),
@@ -117,7 +119,7 @@ fn with_value(field: AccessField, access: &Access<'_>, clock: &mut Clock, take: 
             take(Value::Plain(format_args!("{}.{milli:03}Z", clock.at(second).rfc3339)));
         }
         AccessField::TimeCommon => take(Value::Plain(format_args!("{}", clock.at(moment(access.began).0).common))),
-        AccessField::Client => take(Value::Plain(format_args!("{}", access.client))),
+        AccessField::Client => take(Value::Address(access.client)),
         AccessField::Method => take(Value::Text(access.method.as_str().as_bytes())),
         AccessField::Path => take(Value::Text(access.uri.path().as_bytes())),
         AccessField::Query => text(access.uri.query(), &mut take),
@@ -169,8 +171,9 @@ fn protocol(version: Version) -> &'static [u8] {
 fn text(value: &Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::None => out.extend_from_slice(NOTHING),
-        Value::Number(number) => put(out, format_args!("{number}")),
+        Value::Number(number) => digits(*number, out),
         Value::Thousandths(number) => thousandths(*number, out),
+        Value::Address(address) => self::address(*address, out),
         Value::Plain(plain) => put(out, *plain),
         Value::Text([]) => out.extend_from_slice(NOTHING),
         Value::Text(text) => escaped(text, out),
@@ -190,8 +193,13 @@ fn escaped(text: &[u8], out: &mut Vec<u8>) {
 fn json(value: &Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::None => out.extend_from_slice(b"null"),
-        Value::Number(number) => put(out, format_args!("{number}")),
+        Value::Number(number) => digits(*number, out),
         Value::Thousandths(number) => thousandths(*number, out),
+        Value::Address(address) => {
+            out.push(b'"');
+            self::address(*address, out);
+            out.push(b'"');
+        }
         Value::Plain(plain) => put(out, format_args!("\"{plain}\"")),
         // Writing to memory does not fail.
         Value::Text(text) => drop(serde_json::to_writer(&mut *out, &String::from_utf8_lossy(text))),
@@ -199,7 +207,30 @@ fn json(value: &Value<'_>, out: &mut Vec<u8>) {
 }
 
 fn thousandths(number: u64, out: &mut Vec<u8>) {
-    put(out, format_args!("{}.{:03}", number / 1000, number % 1000));
+    digits(number / 1000, out);
+    let rest = number % 1000;
+    let point: &[u8] = match rest {
+        0..10 => b".00",
+        10..100 => b".0",
+        _ => b".",
+    };
+    out.extend_from_slice(point);
+    digits(rest, out);
+}
+
+/// Each line has an address and some numbers: the formatter of the standard library would take more than all the rest.
+fn digits(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn address(address: IpAddr, out: &mut Vec<u8>) {
+    let IpAddr::V4(address) = address else { return put(out, format_args!("{address}")) };
+    for (at, octet) in address.octets().into_iter().enumerate() {
+        if at > 0 {
+            out.push(b'.');
+        }
+        digits(octet.into(), out);
+    }
 }
 
 fn put(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
