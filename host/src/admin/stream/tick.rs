@@ -1,23 +1,28 @@
 //! What is sent each second: the point of history, and the figures of each endpoint and node. Endpoints are rows without
 //! names of members, since there may be a thousand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::admin::replication::{self, Comparison, Replication, Told};
 use crate::cluster::{LiveCluster, Member};
-use crate::model::{ClusterName, SqlName};
-use crate::observe::{Flow, Point, SqlFlow};
+use crate::model::{ClusterName, EndpointState, SqlName};
+use crate::observe::{Flow, Point, ServedEntry, SqlFlow};
 use crate::scaling::Scaler;
 use crate::sql::figures::Reading;
 
-/// Of one endpoint: id, requests, failures, in flight, latency in microseconds, health score.
-type EndpointRow = (u32, u64, u64, u32, u32, f32);
+/// Of one endpoint: id, requests, failures, in flight, latency in microseconds, health score, effective weight.
+type EndpointRow = (u32, u64, u64, u32, u32, f32, f32);
 
-/// Of one node: name, statements, failures, rows, average time in milliseconds.
+/// Of one node: name, statements, failures, rows, milliseconds that they took together.
 type NodeRow<'t> = (&'t str, u64, u64, u64, f64);
+
+/// The endpoints of a cluster whose reasons are told each second, since most of them say for how long still. Where more are
+/// in trouble, nobody reads them all.
+const MOST_REASONS: usize = 50;
 
 #[derive(Serialize)]
 pub(super) struct Tick<'t> {
@@ -33,6 +38,8 @@ struct Cluster {
     #[serde(flatten)]
     flow: Flow,
     endpoints: Vec<EndpointRow>,
+    /// Why those that are not healthy are not, by their ids.
+    reasons: Vec<(u32, String)>,
 }
 
 #[derive(Serialize)]
@@ -40,6 +47,9 @@ struct Entry<'t> {
     #[serde(flatten)]
     flow: SqlFlow,
     nodes: Vec<NodeRow<'t>>,
+    /// Where every node holds everything: as the overview has it, without a comparison that is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replication: Option<Replication>,
 }
 
 #[derive(Serialize)]
@@ -51,18 +61,22 @@ impl<'t> Tick<'t> {
     /// Of the second that a point is of.
     pub(super) fn of(
         clusters: &BTreeMap<ClusterName, Arc<LiveCluster>>,
+        entries: &BTreeMap<SqlName, ServedEntry>,
         scalers: &BTreeMap<ClusterName, Arc<Scaler>>,
         point: &'t Point,
         readings: &'t BTreeMap<SqlName, Reading>,
     ) -> Self {
         let now = Instant::now();
         let cluster = |(name, flow): &'t (ClusterName, Flow)| {
-            let endpoints = clusters.get(name).map(|live| endpoints(live, now)).unwrap_or_default();
-            (name.as_str(), Cluster { flow: *flow, endpoints })
+            let (endpoints, reasons) = clusters.get(name).map(|live| endpoints(live, now)).unwrap_or_default();
+            (name.as_str(), Cluster { flow: *flow, endpoints, reasons })
         };
         let entry = |(name, flow): &'t (SqlName, SqlFlow)| {
-            let nodes = readings.get(name).map(nodes).unwrap_or_default();
-            (name.as_str(), Entry { flow: *flow, nodes })
+            let entry = entries.get(name);
+            let live = entry.and_then(|entry| clusters.get(&entry.spec.cluster));
+            let nodes = readings.get(name).map(|reading| nodes(reading, live)).unwrap_or_default();
+            let replication = entry.and_then(|entry| Some(running(replication::read(entry.entry.seat()?))));
+            (name.as_str(), Entry { flow: *flow, nodes, replication })
         };
         let scale = scalers.iter().map(|(name, scaler)| {
             let left = scaler.status().cooldown_left.unwrap_or_default();
@@ -78,21 +92,37 @@ impl<'t> Tick<'t> {
     }
 }
 
-fn endpoints(live: &LiveCluster, now: Instant) -> Vec<EndpointRow> {
+fn endpoints(live: &LiveCluster, now: Instant) -> (Vec<EndpointRow>, Vec<(u32, String)>) {
+    let (roster, mut reasons) = (live.roster(), Vec::new());
     let row = |member: &Arc<Member>| {
-        let load = member.load(now);
-        let (failures, score) = (member.figures().failures(), member.standing().verdict.score);
-        (member.id().0, load.requests, failures, load.in_flight, load.latency_ewma_us, score)
+        let (load, standing) = (member.load(now), member.standing());
+        let (verdict, id) = (&standing.verdict, member.id().0);
+        if standing.state() != EndpointState::Healthy && !verdict.reason.is_empty() && reasons.len() < MOST_REASONS {
+            reasons.push((id, verdict.reason.to_string()));
+        }
+        let failures = member.figures().failures();
+        let latency_us = load.latency_ewma_us;
+        (id, load.requests, failures, load.in_flight, latency_us, verdict.score, verdict.effective_weight)
     };
-    live.roster().members().iter().map(row).collect()
+    (roster.members().iter().map(row).collect(), reasons)
 }
 
-fn nodes(reading: &Reading) -> Vec<NodeRow<'_>> {
-    let rows = reading.nodes.iter().map(|(name, node)| {
-        let average_us = node.time_us.checked_div(node.statements).unwrap_or(0);
-        (name.as_str(), node.statements, node.failures, node.rows, average_us as f64 / 1000.0)
-    });
-    rows.collect()
+/// The nodes of an entry that are in its cluster now.
+fn nodes<'t>(reading: &'t Reading, live: Option<&Arc<LiveCluster>>) -> Vec<NodeRow<'t>> {
+    let roster = live.map(|live| live.roster());
+    let members = roster.iter().flat_map(|roster| roster.members());
+    let present: BTreeSet<&str> = members.map(|member| member.endpoint().spec.name.as_str()).collect();
+    let rows = reading.nodes.iter().filter(|(name, _)| present.contains(name.as_str()));
+    rows.map(|(name, node)| (name.as_str(), node.statements, node.failures, node.rows, node.time_us as f64 / 1000.0))
+        .collect()
+}
+
+/// What runs of a replication.
+fn running(mut replication: Replication) -> Replication {
+    if let Told::Log(log) = &mut replication.told {
+        log.verify.take_if(|check| !matches!(check, Comparison::Running { .. }));
+    }
+    replication
 }
 
 #[cfg(test)]
@@ -126,8 +156,9 @@ mod tests {
         }
         let point =
             Point { at_ms: 1_785_000_000_000, clusters: vec![(name.clone(), Flow::default())], ..Point::default() };
-        let (clusters, none, readings) = (BTreeMap::from([(name, live)]), BTreeMap::new(), BTreeMap::new());
-        let make = || frame("tick", None, &Tick::of(&clusters, &none, &point, &readings));
+        let clusters = BTreeMap::from([(name, live)]);
+        let (entries, scalers, readings) = Default::default();
+        let make = || frame("tick", None, &Tick::of(&clusters, &entries, &scalers, &point, &readings));
         let text = make();
         let began = ThreadTime::now();
         (0..20).for_each(|_| assert_eq!(make().len(), text.len()));
@@ -137,6 +168,6 @@ mod tests {
         let json: serde_json::Value =
             serde_json::from_slice(text.strip_prefix(b"event: tick\ndata: ").unwrap()).unwrap();
         assert_eq!(json["clusters"]["web"]["in_flight"], 0);
-        assert_eq!(json["clusters"]["web"]["endpoints"][999], serde_json::json!([999, 1, 0, 1, 0, 1.0]));
+        assert_eq!(json["clusters"]["web"]["endpoints"][999], serde_json::json!([999, 1, 0, 1, 0, 1.0, 1.0]));
     }
 }

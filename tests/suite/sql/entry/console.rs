@@ -163,7 +163,7 @@ async fn one_port_has_the_console_the_api_statements_and_a_cluster() {
         ("/", "text/html"),
         ("/dashboard", "text/html"),
         ("/console/app.js", "text/javascript"),
-        ("/metrics", "application/openmetrics-text"),
+        ("/metrics", "text/plain"),
         ("/api/clusters", "application/json"),
         ("/health", "application/json"),
         ("/api/history", "application/json"),
