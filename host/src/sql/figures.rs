@@ -291,6 +291,9 @@ mod tests {
         reading.nodes(&[node(0)]);
         reading.nodes(&[node(MOST_NODES)]);
         let has = |number: usize| reading.nodes.contains_key(&node(number).name);
-        assert_eq!((reading.nodes.len(), has(0), has(1), has(2), has(MOST_NODES)), (MOST_NODES, true, false, true, true));
+        assert_eq!(
+            (reading.nodes.len(), has(0), has(1), has(2), has(MOST_NODES)),
+            (MOST_NODES, true, false, true, true)
+        );
     }
 }

@@ -186,7 +186,6 @@ mod tests {
                 "SELECT a FROM \"t\" WHERE b IS NOT DISTINCT FROM \"secret\"",
                 "SELECT a FROM \"t\" WHERE b IS NOT DISTINCT FROM ?",
             ),
-            (Dialect::MySql, "SELECT a FROM t WHERE b = 0b101101", "SELECT a FROM t WHERE b = ?"),
             (
                 Dialect::MySql,
                 "INSERT INTO t (a) VALUES ('x'), (TRUE), (NULL)",

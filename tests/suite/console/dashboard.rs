@@ -27,7 +27,9 @@ async fn a_strategy_is_switched_with_its_configuration_and_a_bad_one_is_refused(
     // What another operator does is seen where nothing was begun.
     let by = |header: &str| json!({ "plugin": "maglev", "config": { "key": { "header": header } } }).to_string();
     send(world.admin(), Method::PUT, "/api/clusters/web/strategy", by("x-one")).await;
-    browser.sees("another configuration", "document.getElementById('strategy-web-config').value.includes('x-one')").await;
+    browser
+        .sees("another configuration", "document.getElementById('strategy-web-config').value.includes('x-one')")
+        .await;
     send(world.admin(), Method::PUT, "/api/clusters/web/strategy", by("x-other")).await;
     browser.sees("yet another", "document.getElementById('strategy-web-config').value.includes('x-other')").await;
 

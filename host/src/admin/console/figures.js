@@ -3,8 +3,8 @@
 import { store } from "./store.js";
 
 /** Where the figures are in a row of a tick: of an endpoint, and of a node of an SQL entry. */
-const REQUESTS = 1, FAILURES = 2, IN_FLIGHT = 3, LATENCY = 4, WEIGHT = 6;
-const STATEMENTS = 1, FAILED = 2, ROWS = 3, TOOK = 4;
+const REQUESTS = 1, FAILURES = 2, IN_FLIGHT = 3, LATENCY = 4;
+const STATEMENTS = 1, FAILED = 2, ROWS = 3, AVERAGE = 4;
 /** How far back a rate looks, in ticks. */
 const BACK = 10;
 
@@ -71,9 +71,9 @@ export function endpointCourse(cluster, id) {
 /** What runs of how an endpoint stands: {reason, weight}. */
 export function endpointStanding(cluster, endpoint) {
   const now = store.ticks.at(-1);
-  const reasons = now && looked(now, `reasons of ${cluster}`, (tick) => tick.clusters?.[cluster]?.reasons);
-  const weight = now && endpointRows(now, cluster).get(endpoint.id)?.[WEIGHT];
-  return { reason: reasons?.get(endpoint.id) ?? endpoint.reason, weight: weight ?? endpoint.effective_weight };
+  const trouble = now && looked(now, `trouble of ${cluster}`, (tick) => byFirst(tick.clusters?.[cluster]?.trouble));
+  const [, reason, weight] = trouble?.get(endpoint.id) ?? [];
+  return { reason: reason ?? endpoint.reason, weight: weight ?? endpoint.effective_weight };
 }
 
 /**
@@ -92,10 +92,15 @@ export function sqlNodes(entry) {
       failures: row[FAILED],
       rows: row[ROWS],
       failed: Math.max(0, row[FAILED] - first[FAILED]),
-      averageMs: statements > 0 ? Math.max(0, row[TOOK] - first[TOOK]) / statements : null,
+      averageMs: statements > 0 ? Math.max(0, took(row) - took(first)) / statements : null,
       perSecond: seconds > 0 ? statements / seconds : 0,
     };
   });
+}
+
+/** Milliseconds that all statements of a node took. */
+function took(row) {
+  return row[AVERAGE] * row[STATEMENTS];
 }
 
 /** How the nodes of a replicated entry stand: as it was told last, with what runs of it. */

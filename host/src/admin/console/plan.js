@@ -158,7 +158,8 @@ function nodeBox(place, node, nth, state, pick) {
 
 /** All nodes, those that are not drawn too; a name selects as a box does. */
 function nodeTable(nodes, pick) {
-  const heads = ["Node", "Statement", "Rows", "Time", "Error"].map((name) => el("th", { scope: "col", text: name }));
+  const head = (name, align = null) => el("th", { scope: "col", class: align, text: name });
+  const heads = [head("Node"), head("Statement"), head("Rows", "right"), head("Time", "right"), head("Error")];
   const row = (node, nth) => {
     const name = el("button", { type: "button", class: "small", "data-node": nth, "aria-pressed": false, text: node.name, onclick: () => pick(nth) });
     const sql = unbroken(node.sql);

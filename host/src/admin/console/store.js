@@ -86,7 +86,7 @@ function takeTick(tick) {
   const clusters = {};
   for (const [name, figures] of Object.entries(tick.clusters ?? {})) {
     endpoints += figures.endpoints?.length ?? 0;
-    clusters[name] = { ...figures, endpoints: undefined, reasons: undefined };
+    clusters[name] = { ...figures, endpoints: undefined, trouble: undefined };
   }
   const most = endpoints > TICKS.above ? TICKS.many : TICKS.few;
   if (store.ticks.length > most) store.ticks.splice(0, store.ticks.length - most);

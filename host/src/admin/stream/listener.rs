@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use axum::Extension;
@@ -102,7 +102,8 @@ impl Listener {
             match heard {
                 Ok(Heard::Text(text)) => return Some(text),
                 // It had that one when it came.
-                Ok(Heard::Overview(overview)) if self.told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &overview)) => {}
+                Ok(Heard::Overview(overview))
+                    if self.told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &overview)) => {}
                 Ok(Heard::Overview(overview)) => return Some(self.text(overview)),
                 Ok(Heard::Missed) => self.catch_up(),
                 Ok(Heard::Over) => return None,

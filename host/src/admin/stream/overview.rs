@@ -112,7 +112,8 @@ fn endpoint(member: &Member, form: Form) -> Endpoint<'_> {
             Form::Key => Cow::Owned(standing_words(reason)),
         },
         circuit: standing.circuit.as_str(),
-        effective_weight: if form == Form::Sent { weight } else { 1.0 },
+        // Of what is on its way to all of its weight: only that it is.
+        effective_weight: if form == Form::Sent { weight } else { weight.floor() },
     }
 }
 
@@ -206,7 +207,8 @@ mod tests {
         let entry_at = |position: u64, state: &str| {
             let node = json!({ "name": "a", "state": state, "position": position, "lag": 1, "why": format!("{position} left") });
             let check = json!({ "state": "running", "done": position, "tables": 3 });
-            let log = json!({ "log": "open", "position": position, "fsyncs": position, "nodes": [node], "verify": check });
+            let log =
+                json!({ "log": "open", "position": position, "fsyncs": position, "nodes": [node], "verify": check });
             json!({ "name": "people", "figures": position, "replication": log })
         };
         let key = |position, state| entry(entry_at(position, state), Form::Key);

@@ -14,15 +14,18 @@ use crate::observe::{Flow, Point, ServedEntry, SqlFlow};
 use crate::scaling::Scaler;
 use crate::sql::figures::Reading;
 
-/// Of one endpoint: id, requests, failures, in flight, latency in microseconds, health score, effective weight.
-type EndpointRow = (u32, u64, u64, u32, u32, f32, f32);
+/// Of one endpoint: id, requests, failures, in flight, latency in microseconds, health score.
+type EndpointRow = (u32, u64, u64, u32, u32, f32);
 
-/// Of one node: name, statements, failures, rows, milliseconds that they took together.
+/// Of one endpoint that is not as it should be: id, why, effective weight.
+type TroubleRow = (u32, String, f32);
+
+/// Of one node: name, statements, failures, rows, average time in milliseconds.
 type NodeRow<'t> = (&'t str, u64, u64, u64, f64);
 
-/// The endpoints of a cluster whose reasons are told each second, since most of them say for how long still. Where more are
-/// in trouble, nobody reads them all.
-const MOST_REASONS: usize = 50;
+/// The endpoints of a cluster whose trouble is told each second, since it says for how long still. Where there are more,
+/// nobody reads them all.
+const MOST_IN_TROUBLE: usize = 50;
 
 #[derive(Serialize)]
 pub(super) struct Tick<'t> {
@@ -38,8 +41,7 @@ struct Cluster {
     #[serde(flatten)]
     flow: Flow,
     endpoints: Vec<EndpointRow>,
-    /// Why those that are not healthy are not, by their ids.
-    reasons: Vec<(u32, String)>,
+    trouble: Vec<TroubleRow>,
 }
 
 #[derive(Serialize)]
@@ -68,8 +70,8 @@ impl<'t> Tick<'t> {
     ) -> Self {
         let now = Instant::now();
         let cluster = |(name, flow): &'t (ClusterName, Flow)| {
-            let (endpoints, reasons) = clusters.get(name).map(|live| endpoints(live, now)).unwrap_or_default();
-            (name.as_str(), Cluster { flow: *flow, endpoints, reasons })
+            let (endpoints, trouble) = clusters.get(name).map(|live| endpoints(live, now)).unwrap_or_default();
+            (name.as_str(), Cluster { flow: *flow, endpoints, trouble })
         };
         let entry = |(name, flow): &'t (SqlName, SqlFlow)| {
             let entry = entries.get(name);
@@ -92,19 +94,19 @@ impl<'t> Tick<'t> {
     }
 }
 
-fn endpoints(live: &LiveCluster, now: Instant) -> (Vec<EndpointRow>, Vec<(u32, String)>) {
-    let (roster, mut reasons) = (live.roster(), Vec::new());
+fn endpoints(live: &LiveCluster, now: Instant) -> (Vec<EndpointRow>, Vec<TroubleRow>) {
+    let (roster, mut trouble) = (live.roster(), Vec::new());
     let row = |member: &Arc<Member>| {
         let (load, standing) = (member.load(now), member.standing());
         let (verdict, id) = (&standing.verdict, member.id().0);
-        if standing.state() != EndpointState::Healthy && !verdict.reason.is_empty() && reasons.len() < MOST_REASONS {
-            reasons.push((id, verdict.reason.to_string()));
+        let is_well = standing.state() == EndpointState::Healthy && verdict.effective_weight >= 1.0;
+        if !is_well && trouble.len() < MOST_IN_TROUBLE {
+            trouble.push((id, verdict.reason.to_string(), verdict.effective_weight));
         }
         let failures = member.figures().failures();
-        let latency_us = load.latency_ewma_us;
-        (id, load.requests, failures, load.in_flight, latency_us, verdict.score, verdict.effective_weight)
+        (id, load.requests, failures, load.in_flight, load.latency_ewma_us, verdict.score)
     };
-    (roster.members().iter().map(row).collect(), reasons)
+    (roster.members().iter().map(row).collect(), trouble)
 }
 
 /// The nodes of an entry that are in its cluster now.
@@ -112,9 +114,12 @@ fn nodes<'t>(reading: &'t Reading, live: Option<&Arc<LiveCluster>>) -> Vec<NodeR
     let roster = live.map(|live| live.roster());
     let members = roster.iter().flat_map(|roster| roster.members());
     let present: BTreeSet<&str> = members.map(|member| member.endpoint().spec.name.as_str()).collect();
-    let rows = reading.nodes.iter().filter(|(name, _)| present.contains(name.as_str()));
-    rows.map(|(name, node)| (name.as_str(), node.statements, node.failures, node.rows, node.time_us as f64 / 1000.0))
-        .collect()
+    let rows = reading.nodes.iter().filter(|(name, _)| present.contains(name.as_str())).map(|(name, node)| {
+        // To the last place: what they took in a while is read from it.
+        let average_ms = node.time_us as f64 / node.statements.max(1) as f64 / 1000.0;
+        (name.as_str(), node.statements, node.failures, node.rows, average_ms)
+    });
+    rows.collect()
 }
 
 /// What runs of a replication.
@@ -168,6 +173,6 @@ mod tests {
         let json: serde_json::Value =
             serde_json::from_slice(text.strip_prefix(b"event: tick\ndata: ").unwrap()).unwrap();
         assert_eq!(json["clusters"]["web"]["in_flight"], 0);
-        assert_eq!(json["clusters"]["web"]["endpoints"][999], serde_json::json!([999, 1, 0, 1, 0, 1.0, 1.0]));
+        assert_eq!(json["clusters"]["web"]["endpoints"][999], serde_json::json!([999, 1, 0, 1, 0, 1.0]));
     }
 }
