@@ -46,7 +46,7 @@ async fn a_scattered_query_is_explained_as_a_picture_and_answered_as_a_table() {
     browser.eval("Storage.prototype.setItem = () => { throw new Error('no room') }").await;
     write(&browser, "SELECT COUNT(*) AS everybody FROM users").await;
     browser.eval("[1, 2].forEach(() => document.getElementById('run').click())").await;
-    browser.reads("#results", "1,000").await;
+    browser.reads("#results td", "1000").await;
     browser.reads("#history", "everybody").await;
     assert_eq!(ended().await, before.map(|before| before + 1));
 
