@@ -132,7 +132,9 @@ impl Browser {
     pub(super) async fn click(&self, selector: &str) {
         self.sees(
             "what is to be clicked",
-            &format!("document.querySelector({selector:?})?.matches(':is(:enabled, a, summary):not([aria-busy])') ?? false"),
+            &format!(
+                "document.querySelector({selector:?})?.matches(':is(:enabled, a, summary):not([aria-busy])') ?? false"
+            ),
         )
         .await;
         // By itself chromedriver may scroll it to under the header.

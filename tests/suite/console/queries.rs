@@ -45,6 +45,7 @@ async fn a_scattered_query_is_explained_as_a_picture_and_answered_as_a_table() {
     let before = ended().await;
     browser.eval("Storage.prototype.setItem = () => { throw new Error('no room') }").await;
     write(&browser, "SELECT COUNT(*) AS everybody FROM users").await;
+    browser.sees("that it can be run", "!document.getElementById('run').hasAttribute('aria-busy')").await;
     browser.eval("[1, 2].forEach(() => document.getElementById('run').click())").await;
     browser.reads("#results td", "1000").await;
     browser.reads("#history", "everybody").await;

@@ -14,7 +14,8 @@ export function tiles(box, cluster = "") {
   const counts = tally(endpoints(cluster));
   const all = [...counts.values()].reduce((sum, one) => sum + one, 0);
   const failed = counts.get("FAILED") ?? 0;
-  const errors = errorShare(flow);
+  const isQuiet = !(flow?.per_second > 0 || flow?.errors_per_second > 0);
+  const errors = isQuiet ? null : errorShare(flow);
   const panicking = (store.overview?.clusters ?? []).filter((one) => one.panic && (cluster === "" || one.name === cluster));
   const standing = [
     panicking.length > 0 ? `panic in ${panicking.map((one) => one.name).join(", ")}` : "",
