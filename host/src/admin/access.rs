@@ -223,6 +223,11 @@ fn allowed(tokens: &Tokens, (method, path): (&Method, &str), headers: &HeaderMap
     }
 }
 
+/// What whoever sent these headers to the stream may do now; none when that is nothing any more.
+pub(super) fn still_allowed(shared: &Shared, headers: &HeaderMap) -> Option<Allowed> {
+    allowed(&shared.tokens(), (&Method::GET, "/api/stream"), headers).ok()
+}
+
 /// Whether what answers at a path sees for itself what one who may only read may have there: a statement explained.
 fn is_question(path: &str) -> bool {
     path.strip_prefix("/api/sql/").is_some_and(|rest| rest.ends_with("/query"))

@@ -30,6 +30,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("/console/bars.js", JS, include_bytes!("console/bars.js")),
     ("/console/basics.js", JS, include_bytes!("console/basics.js")),
     ("/console/chart.js", JS, include_bytes!("console/chart.js")),
+    ("/console/compared.js", JS, include_bytes!("console/compared.js")),
     ("/console/dashboard.js", JS, include_bytes!("console/dashboard.js")),
     ("/console/dialogs.js", JS, include_bytes!("console/dialogs.js")),
     ("/console/dom.js", JS, include_bytes!("console/dom.js")),
@@ -58,6 +59,7 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("/console/scaling.js", JS, include_bytes!("console/scaling.js")),
     ("/console/shares.js", JS, include_bytes!("console/shares.js")),
     ("/console/states.js", JS, include_bytes!("console/states.js")),
+    ("/console/storage.js", JS, include_bytes!("console/storage.js")),
     ("/console/store.js", JS, include_bytes!("console/store.js")),
     ("/console/strategies.js", JS, include_bytes!("console/strategies.js")),
     ("/console/stream.js", JS, include_bytes!("console/stream.js")),
@@ -68,8 +70,8 @@ const FILES: &[(&str, &str, &[u8])] = &[
 ];
 
 /// Nothing comes from elsewhere, nothing is written into a page, and no other page shows one of these.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What each file is sent with, besides its type and its tag. `no-cache`: kept by a browser, but asked about each time, so
 /// that the pages are those of the version that answers.

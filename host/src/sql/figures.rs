@@ -18,7 +18,8 @@ pub const TIME_BOUNDS_US: [u64; 15] = [
     60_000_000,
 ];
 
-/// Nodes that are counted by name; far more than an entry has, and not without end where names come and go.
+/// Nodes that are counted by name; far more than an entry has, and not without end where names come and go. Then the one that
+/// was asked the longest ago makes room.
 const MOST_NODES: usize = 1000;
 
 /// What an entry counts.
@@ -67,6 +68,8 @@ pub struct NodeReading {
     pub time_us: u64,
     /// By the time that they took, in `TIME_BOUNDS_US`.
     pub times: [u64; TIME_BOUNDS_US.len() + 1],
+    /// When it was asked last, in statements of its entry.
+    pub asked_at: u64,
 }
 
 /// The figures of one moment.
@@ -86,6 +89,8 @@ pub struct Reading {
     pub nodes: BTreeMap<String, NodeReading>,
     /// What each step of answering took.
     pub steps: BTreeMap<Step, Times>,
+    /// Statements that nodes were asked for.
+    pub asked: u64,
 }
 
 impl Figures {
@@ -106,14 +111,14 @@ impl Figures {
 
 impl Reading {
     fn nodes(&mut self, nodes: &[NodeReport]) {
+        self.asked += 1;
         for node in nodes {
             if !self.nodes.contains_key(&node.name) {
-                if self.nodes.len() >= MOST_NODES {
-                    continue;
-                }
+                self.make_room();
                 self.nodes.insert(node.name.clone(), NodeReading::default());
             }
             let Some(counts) = self.nodes.get_mut(&node.name) else { continue };
+            counts.asked_at = self.asked;
             counts.statements += 1;
             counts.failures += u64::from(matches!(node.status, NodeStatus::Failed(_)));
             counts.rows += node.rows;
@@ -123,6 +128,14 @@ impl Reading {
                 *bucket += 1;
             }
         }
+    }
+
+    fn make_room(&mut self) {
+        if self.nodes.len() < MOST_NODES {
+            return;
+        }
+        let longest_ago = self.nodes.iter().min_by_key(|(_, node)| node.asked_at).map(|(name, _)| name.clone());
+        longest_ago.and_then(|name| self.nodes.remove(&name));
     }
 }
 
@@ -262,5 +275,25 @@ mod tests {
         assert!(broken.join().is_err());
         let read = figures.read();
         assert_eq!((read.under_way, read.failed), (0, BTreeMap::from([("client-gone", 1), ("internal", 1)])));
+    }
+
+    #[test]
+    fn a_new_node_takes_the_place_of_the_one_that_was_asked_the_longest_ago() {
+        let node = |number: usize| NodeReport {
+            name: format!("n{number}"),
+            sql: String::new(),
+            rows: 1,
+            elapsed: Duration::ZERO,
+            status: NodeStatus::Done,
+        };
+        let mut reading = Reading::default();
+        (0..MOST_NODES).for_each(|number| reading.nodes(&[node(number)]));
+        reading.nodes(&[node(0)]);
+        reading.nodes(&[node(MOST_NODES)]);
+        let has = |number: usize| reading.nodes.contains_key(&node(number).name);
+        assert_eq!(
+            (reading.nodes.len(), has(0), has(1), has(2), has(MOST_NODES)),
+            (MOST_NODES, true, false, true, true)
+        );
     }
 }

@@ -66,11 +66,13 @@ struct Mask {
     dialect: Dialect,
     text: String,
     before: Option<Token>,
+    /// What was before that.
+    earlier: Option<Token>,
 }
 
 impl Mask {
     fn new(dialect: Dialect) -> Self {
-        Self { dialect, text: String::with_capacity(128), before: None }
+        Self { dialect, text: String::with_capacity(128), before: None, earlier: None }
     }
 
     fn space(&mut self) {
@@ -83,30 +85,44 @@ impl Mask {
     fn push(&mut self, token: &Token, next: Option<&Token>) -> bool {
         let text = token.to_string();
         let is_shown = match token {
-            Token::Word(word) => word.quote_style != Some('"') || self.is_name(next),
+            Token::Word(word) if word.quote_style == Some('"') => self.is_name(next),
+            // `0b1011` and `12ab` are words of some dialects, in others a number and a word that follows at once.
+            Token::Word(word) if word.quote_style.is_none() => !starts_with_digit(&text) && !self.goes_on_a_number(),
+            Token::Word(_) => true,
             _ => is_sign(&text),
         };
         self.text.push_str(if is_shown { &text } else { "?" });
-        self.before = Some(token.clone());
+        self.earlier = self.before.replace(token.clone());
         self.text.len() <= 4 * MOST
+    }
+
+    /// Whether a number was before, with nothing in between.
+    fn goes_on_a_number(&self) -> bool {
+        matches!(self.before, Some(Token::Number(..))) && !self.text.ends_with(' ')
     }
 
     /// Whether what is in double quotes here must be a name: SQLite takes one that it does not know for a text.
     fn is_name(&self, next: Option<&Token>) -> bool {
-        let leads =
-            |word: &str| ["from", "join", "into", "update", "table"].contains(&word.to_ascii_lowercase().as_str());
         self.dialect != Dialect::Sqlite
             || next == Some(&Token::Period)
-            || match &self.before {
-                Some(Token::Period) => true,
-                Some(Token::Word(word)) => word.quote_style.is_none() && leads(&word.value),
-                _ => false,
-            }
+            || self.before == Some(Token::Period)
+            || ["join", "into", "update", "table"].into_iter().any(|word| is_word(self.before.as_ref(), word))
+            // `a IS DISTINCT FROM b` compares.
+            || is_word(self.before.as_ref(), "from") && !is_word(self.earlier.as_ref(), "distinct")
     }
 
     fn finish(self) -> String {
         cut(self.text)
     }
+}
+
+/// Whether a token is this word, without quotes.
+fn is_word(token: Option<&Token>, wanted: &str) -> bool {
+    matches!(token, Some(Token::Word(word)) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+}
+
+fn starts_with_digit(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
 }
 
 /// Whether a token is made of signs alone, none of which opens a text.
@@ -166,6 +182,11 @@ mod tests {
                 "SELECT `a` FROM t WHERE b = ? AND c = ?",
             ),
             (
+                Dialect::Sqlite,
+                "SELECT a FROM \"t\" WHERE b IS NOT DISTINCT FROM \"secret\"",
+                "SELECT a FROM \"t\" WHERE b IS NOT DISTINCT FROM ?",
+            ),
+            (
                 Dialect::MySql,
                 "INSERT INTO t (a) VALUES ('x'), (TRUE), (NULL)",
                 "INSERT INTO t (a) VALUES (?), (TRUE), (NULL)",
@@ -174,6 +195,11 @@ mod tests {
             assert_eq!(of(dialect, sql), wanted);
         }
         assert_eq!(masked_text(Dialect::Postgres, "SELEC $$!!$$ 'secret' /* secret */ x"), "SELEC ? ? x");
+        assert_eq!(masked_text(Dialect::MySql, "SELECT 12ab34"), "SELECT ?");
+        for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::MySql] {
+            let masked = masked_text(dialect, "SELECT 0b101101, 12ab34");
+            assert!(!masked.contains(|letter: char| letter.is_ascii_digit()), "{masked}");
+        }
         assert_eq!(masked_text(Dialect::Sqlite, "SELECT 'never closed secret"), "");
     }
 

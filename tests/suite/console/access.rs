@@ -1,6 +1,6 @@
 //! Who may see and who may command: the token is asked for, a wrong one is told, and one that may only read cannot write.
 
-use super::browser::Browser;
+use super::browser::{Browser, ESCAPE};
 use crate::world::{Process, Setup};
 
 /// A Leverframe that asks who is there.
@@ -20,7 +20,15 @@ async fn a_wrong_token_is_told_and_a_right_one_opens() {
     browser.go(&format!("http://{}/dashboard", process.admin())).await;
     browser.reads("dialog", "Token needed").await;
     browser.reads("#link", "Token needed").await;
-    browser.type_in("#token", "wrong").await;
+    // No header can hold it, so that it cannot be asked with.
+    browser.type_in("#token", "wröng").await;
+    browser.click("dialog button").await;
+    browser.reads("dialog .bad", "ASCII").await;
+    for _ in 0..3 {
+        browser.press(ESCAPE).await;
+    }
+    browser.sees("that it is still asked", "document.querySelector('dialog')?.open ?? false").await;
+    browser.overwrite("#token", "wrong").await;
     browser.click("dialog button").await;
     browser.reads("dialog .bad", "not accepted").await;
     browser.type_in("#token", "write-token-0123456789").await;
@@ -28,6 +36,10 @@ async fn a_wrong_token_is_told_and_a_right_one_opens() {
     browser.reads("#link", "Live").await;
     browser.click("[aria-label='Drain node-1']").await;
     browser.sees("that it drains", "document.querySelector('.manage .long [data-state=DRAINING]') !== null").await;
+    browser.click("#change-token").await;
+    browser.type_in("#token", "read-token-0123456789").await;
+    browser.click("dialog button.primary").await;
+    browser.sees("that it may only read now", "!document.getElementById('access').hidden").await;
     browser.leaves_clean(process.admin(), &[401]).await;
 }
 

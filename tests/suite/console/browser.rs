@@ -33,6 +33,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 pub(super) const TAB: &str = "\u{E004}";
 const CONTROL: &str = "\u{E009}";
 pub(super) const ENTER: &str = "\u{E007}";
+pub(super) const ESCAPE: &str = "\u{E00C}";
 
 /// A browser with one page.
 pub(super) struct Browser {
@@ -127,11 +128,13 @@ impl Browser {
         eventually(&format!("an element {selector}"), look).await
     }
 
-    /// Clicks it as a person would, once it can be clicked: in sight, enabled, and under nothing else.
+    /// Clicks it as a person would, once it can be clicked: in sight, enabled, not busy, and under nothing else.
     pub(super) async fn click(&self, selector: &str) {
         self.sees(
             "what is to be clicked",
-            &format!("document.querySelector({selector:?})?.matches(':enabled, a') ?? false"),
+            &format!(
+                "document.querySelector({selector:?})?.matches(':is(:enabled, a, summary):not([aria-busy])') ?? false"
+            ),
         )
         .await;
         // By itself chromedriver may scroll it to under the header.

@@ -21,6 +21,10 @@ async fn a_scattered_query_is_explained_as_a_picture_and_answered_as_a_table() {
     browser.sees("a node for each shard", "document.querySelectorAll('#picture .node').length === 3").await;
     browser.sees("wires to them and from them", "document.querySelectorAll('#picture .wire').length === 6").await;
     browser.reads(".asked pre", "GROUP BY").await;
+    browser.click("#picture details summary").await;
+    browser.sees("all nodes as a table", "document.querySelectorAll('#picture details tbody tr').length === 3").await;
+    browser.click("#picture details tbody tr:nth-child(2) button").await;
+    browser.reads(".asked h3", "node-2").await;
     browser.sees("no answer", "document.getElementById('answer').hidden").await;
 
     browser.click("#sql").await;
@@ -35,6 +39,17 @@ async fn a_scattered_query_is_explained_as_a_picture_and_answered_as_a_table() {
     browser.reads("#summary", "rows").await;
     browser.reads("#history", "AVG(salary)").await;
     browser.reads("#queries", "GROUP BY").await;
+
+    // A double click is one statement, and one that was answered is shown where a browser keeps nothing.
+    let ended = || async { databases.world.api("/api/queries").await["queries"][0]["id"].as_u64() };
+    let before = ended().await;
+    browser.eval("Storage.prototype.setItem = () => { throw new Error('no room') }").await;
+    write(&browser, "SELECT COUNT(*) AS everybody FROM users").await;
+    browser.sees("that it can be run", "!document.getElementById('run').hasAttribute('aria-busy')").await;
+    browser.eval("[1, 2].forEach(() => document.getElementById('run').click())").await;
+    browser.reads("#results td", "1000").await;
+    browser.reads("#history", "everybody").await;
+    assert_eq!(ended().await, before.map(|before| before + 1));
 
     write(&browser, "SELECT id, NULL AS missing FROM users ORDER BY id").await;
     browser.click("#run").await;

@@ -52,7 +52,7 @@ async fn the_main_commands_are_reached_by_keyboard() {
         "Drain node-1",
         "Disable node-3",
         "Switch the strategy of web",
-        "Choose a file",
+        "Choose files",
         "Logs: ",
     ];
     for wanted in wanted {

@@ -19,6 +19,7 @@ async fn it_tells_how_everything_stands_and_then_what_passes_each_second() {
     assert_eq!(first.kind, "overview");
     let overview = first.data;
     assert_eq!((&overview["health"]["status"], &overview["access"]), (&"ok".into(), &"write".into()), "{overview}");
+    assert!(overview["started_s"].as_f64() > Some(1e9), "{overview}");
     assert_eq!(overview["config"]["generation"], world.generation().await, "{overview}");
     let web = &overview["clusters"][0];
     assert_eq!((&web["name"], &web["strategy"]["plugin"]), (&"web".into(), &"round-robin".into()));
@@ -60,6 +61,18 @@ async fn what_happens_is_told_and_what_was_missed_too() {
     let mut again = Sse::open(world.admin(), "/api/stream", &[("last-event-id", &before)]).await;
     let missed = again.until("event", |_| true).await;
     assert_eq!((missed.id, &missed.data["kind"]), (event.id, &"draining".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_shows_a_token_that_is_none_any_more_hears_nothing_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, "first").expect("a token");
+    let world = Setup::new().origins(1).admin_lines(&format!("token_file = {file:?}")).start().await;
+    let mut stream = Sse::open(world.admin(), "/api/stream", &[("authorization", "Bearer first")]).await;
+    stream.until("tick", |_| true).await;
+    std::fs::write(&file, "second").expect("a token");
+    while stream.next().await.is_some() {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,8 @@
 // Requests to the server that this page came from: with the token, if there is one, and with the reason where one is
 // refused. The token stays in this tab, and goes with it.
 
+import { tab } from "./storage.js";
+
 const TOKEN = "leverframe-token";
 
 /** Why a request was refused; `problem` is the document that said so. */
@@ -20,12 +22,12 @@ export function onTokenNeeded(ask) {
 }
 
 export function token() {
-  return sessionStorage.getItem(TOKEN) ?? "";
+  return tab.get(TOKEN) ?? "";
 }
 
 export function setToken(value) {
-  if (value) sessionStorage.setItem(TOKEN, value);
-  else sessionStorage.removeItem(TOKEN);
+  if (value) tab.set(TOKEN, value);
+  else tab.remove(TOKEN);
 }
 
 /** Headers that say who asks. */
@@ -45,17 +47,18 @@ export function needToken(used) {
 }
 
 /** Any request; the answer as it is. Waits for a token where one is needed. */
-export async function ask(path, { method = "GET", body, type, signal, headers = {} } = {}) {
+export async function ask(path, { method = "GET", body, type } = {}) {
   for (;;) {
     const used = token();
-    const said = type ? { ...headers, "Content-Type": type } : headers;
-    const response = await fetch(path, { method, body, signal, headers: authorized(said), cache: "no-store" });
+    const headers = authorized(type ? { "Content-Type": type } : {});
+    const response = await fetch(path, { method, body, headers, cache: "no-store" });
     if (response.status !== 401) return response;
     await needToken(used);
   }
 }
 
-async function read(response) {
+/** The document of an answer; throws the reason of one that refuses. */
+export async function read(response) {
   const document = await response.json().catch(() => null);
   if (!response.ok) throw new Refused(response.status, document);
   return document;

@@ -1,12 +1,12 @@
 // What all pages share: the header with its navigation, how the connection stands, what may be done, and the beginning of
 // the stream.
 
-import { onTokenNeeded } from "./api.js";
-import { askForToken } from "./dialogs.js";
+import { onTokenNeeded, token } from "./api.js";
+import { askForToken, changeToken } from "./dialogs.js";
 import { attr, byId, el, show, svg, text } from "./dom.js";
 import { counted } from "./format.js";
 import { canWrite, store, watch } from "./store.js";
-import { follow } from "./stream.js";
+import { follow, reconnect } from "./stream.js";
 import { onTheme, theme, toggle } from "./theme.js";
 
 const PAGES = [
@@ -16,7 +16,7 @@ const PAGES = [
   ["/query-dashboard", "Queries"],
 ];
 
-const LINKS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", locked: "Token needed" };
+const LINKS = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", locked: "Token needed", refused: "Refused", paused: "Paused" };
 
 /** Builds the header and begins to listen. */
 export function begin() {
@@ -24,6 +24,7 @@ export function begin() {
   onTokenNeeded(askForToken);
   watch(["link"], () => showLink(top));
   watch(["overview"], () => showOverview(top));
+  watch(["overview", "link"], () => showBanner(top));
   watch(["work"], () => showWork(top));
   onTheme(() => {
     const other = theme() === "dark" ? "light" : "dark";
@@ -39,6 +40,7 @@ export function begin() {
 function header() {
   const link = el("span", { class: "link", role: "status", id: "link" }, el("span", { class: "lamp" }), el("b"), el("span", { class: "why" }));
   const access = el("span", { class: "tag warn", id: "access", hidden: true, text: "Read only" });
+  const change = el("button", { class: "small", type: "button", id: "change-token", hidden: true, text: "Change token", onclick: changeAccess });
   const work = el("a", { class: "tag busy", id: "working", href: "/scaling-ui#work", hidden: true });
   const button = el("button", { class: "icon", type: "button", onclick: toggle }, themeIcon());
   const bar = el(
@@ -46,11 +48,11 @@ function header() {
     { class: "bar" },
     el("a", { class: "brand", href: "/" }, el("img", { src: "/console/logo.svg", width: 28, height: 28, alt: "" }), el("span", { text: "Leverframe" })),
     navigation(),
-    el("div", { class: "standing" }, work, access, link, button),
+    el("div", { class: "standing" }, work, access, change, link, button),
   );
   const stale = el("p", { class: "banner", id: "banner", role: "alert", hidden: true });
   byId("top").append(bar, stale);
-  return { link, access, work, theme: button, banner: stale };
+  return { link, access, change, work, theme: button, banner: stale };
 }
 
 function navigation() {
@@ -76,20 +78,30 @@ function showLink(top) {
   text(top.link.children[1], LINKS[state]);
   text(top.link.children[2], state === "reconnecting" && detail ? `: ${detail}` : "");
   attr(top.link, "title", detail || null);
-  document.documentElement.dataset.link = state;
+  show(top.change, token() !== "");
+}
+
+async function changeAccess() {
+  if (await changeToken()) reconnect();
 }
 
 function showOverview(top) {
   const { overview } = store;
   if (!overview) return;
   show(top.access, overview.access === "read");
-  document.documentElement.dataset.access = overview.access;
   allow();
-  const error = overview.config?.last_error;
-  const draining = overview.health?.status === "draining" ? "Leverframe is ending: what is under way is finished, nothing new is taken." : "";
+}
+
+/** What everybody is to know: why there is nothing to see, that it ends, that the file has a mistake. */
+function showBanner(top) {
+  const { link, overview } = store;
+  const refused = link.state === "refused" ? link.detail : "";
+  const error = overview?.config?.last_error;
+  const draining = overview?.health?.status === "draining" ? "Leverframe is ending: what is under way is finished, nothing new is taken." : "";
   const stale = error ? `The configuration file has a mistake; the last good one serves. ${mistake(error)}` : "";
-  text(top.banner, draining || stale);
-  show(top.banner, Boolean(draining || stale));
+  const told = refused || draining || stale;
+  text(top.banner, told);
+  show(top.banner, told !== "");
 }
 
 function mistake(error) {

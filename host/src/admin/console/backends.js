@@ -2,36 +2,35 @@
 
 import { command, part } from "./api.js";
 import { attr, el, parts, show, text } from "./dom.js";
-import { endpointFlow, endpoints } from "./figures.js";
+import { endpointFlow, endpointStanding, endpoints, isLike } from "./figures.js";
 import { count, counted, figure, percent } from "./format.js";
 import { doing, notice } from "./notice.js";
 import { badge, setBadge, tone } from "./states.js";
 import { windowed } from "./windowed.js";
 
-const HEADS = ["Endpoint", "State", "Traffic", "Weight", ""];
+const HEADS = ["Endpoint", "State", "Traffic", "Weight", "Commands"];
 
 /** The table in `box`; what is returned draws it. */
 export function backends(box, chosen) {
   const said = notice();
   const head = el("div", { class: "row head", role: "row" }, ...HEADS.map((name) => el("span", { role: "columnheader", text: name })));
   const empty = el("p", { class: "empty" });
-  const list = el("div", { class: "long" });
+  const list = el("div", { class: "long", role: "presentation" });
+  const table = el("div", { class: "manage", role: "table", "aria-label": "Backends" }, head, list);
   const number = el("p", { class: "faint" });
-  box.append(said.line, el("div", { class: "manage", role: "table", "aria-label": "Backends" }, head, list), empty, number);
-  const rows = windowed(list, { make: (one) => row(one, said), update });
+  box.append(said.line, table, empty, number);
+  const rows = windowed(list, { role: "rowgroup", make: (one) => row(one, said), update });
   return () => {
     const all = endpoints(chosen().cluster);
-    const found = all.filter((one) => isWanted(one, chosen().find));
+    const found = all.filter((one) => isLike(one, chosen().find));
     text(empty, all.length === 0 ? "No endpoints yet." : "No endpoint is like that.");
     show(empty, found.length === 0);
-    show(list.parentElement, found.length > 0);
+    show(table, found.length > 0);
+    // The first row is that of the heads.
+    attr(table, "aria-rowcount", found.length + 1);
     text(number, found.length === all.length ? counted(all.length, "endpoint") : `${count(found.length)} of ${counted(all.length, "endpoint")}`);
     rows.update(found);
   };
-}
-
-function isWanted({ endpoint }, find) {
-  return find === "" || [endpoint.name, endpoint.address, endpoint.state].some((word) => word.toLowerCase().includes(find));
 }
 
 function row(one, said) {
@@ -73,7 +72,7 @@ function steer(node, said, button, act, weight) {
   if (weight) query.set("weight", weight);
   return doing(button, { bad: (why) => said.bad(`${endpoint.name}, ${act}: ${why}`) }, async () => {
     await command("POST", `/api/endpoints/${part(endpoint.name)}/${act}?${query}`);
-    delete node.parts.weight.dataset.touched;
+    if (act === "weight") delete node.parts.weight.dataset.touched;
     said.good(`${endpoint.name}: ${told(act, weight)}`);
   });
 }
@@ -88,7 +87,8 @@ function told(act, weight) {
   }[act];
 }
 
-function update(node, one) {
+function update(node, one, { nth }) {
+  attr(node, "aria-rowindex", nth + 2);
   node.one = one;
   const { endpoint, cluster } = one;
   const { parts: part_ } = node;
@@ -96,10 +96,11 @@ function update(node, one) {
   text(part_.name, endpoint.name);
   text(part_.address, `${endpoint.address} · ${cluster}`);
   setBadge(part_.badge, endpoint.state);
-  text(part_.reason, endpoint.state === "HEALTHY" ? "" : (endpoint.reason ?? ""));
-  attr(part_.reason, "title", endpoint.reason || null);
+  const { reason } = endpointStanding(cluster, endpoint);
+  text(part_.reason, endpoint.state === "HEALTHY" ? "" : (reason ?? ""));
+  attr(part_.reason, "title", reason || null);
   text(part_.rate, `${figure(flow?.perSecond)}/s`);
-  text(part_.errors, `${percent(flow?.errors ?? 0)} errors · ${count(flow?.inFlight)} in flight`);
+  text(part_.errors, `${percent(flow?.errors)} errors · ${count(flow?.inFlight)} in flight`);
   attr(node, "data-tone", tone(endpoint.state));
   if (!part_.weight.dataset.touched && part_.weight.value !== String(endpoint.weight)) part_.weight.value = endpoint.weight;
   attr(part_.weight, "aria-label", `Weight of ${endpoint.name}`);

@@ -57,19 +57,28 @@ const kept = new WeakMap();
  */
 export function keep(box, items, { key, make, update }) {
   const known = kept.get(box) ?? new Map();
+  const wanted = new Set(items.map(key));
+  // First, so that those who stay need not be moved: what is moved loses its focus.
+  for (const [name, node] of known) {
+    if (!wanted.has(name)) node.remove();
+  }
   const next = new Map();
   let place = box.firstChild;
   for (const item of items) {
     const name = key(item);
     const node = known.get(name) ?? make(item);
-    known.delete(name);
     next.set(name, node);
     if (node === place) place = place.nextSibling;
-    else box.insertBefore(node, place);
+    else move(box, node, place);
     update?.(node, item);
   }
-  for (const node of known.values()) node.remove();
   kept.set(box, next);
+}
+
+/** Puts a node before another one; with its focus, where the browser can do that. */
+function move(box, node, place) {
+  if (node.parentNode === box && box.moveBefore) box.moveBefore(node, place);
+  else box.insertBefore(node, place);
 }
 
 /** The parts of an element that were marked by `data-part`, by name. */

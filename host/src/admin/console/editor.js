@@ -19,14 +19,19 @@ export function editor(box, { run, explain }) {
   );
   const paint = () => {
     colours.replaceChildren(...highlighted(field.value), "\n");
+    follow();
+  };
+  const follow = () => {
     colours.scrollTop = field.scrollTop;
     colours.scrollLeft = field.scrollLeft;
   };
   field.addEventListener("input", paint);
-  field.addEventListener("scroll", paint, { passive: true });
+  field.addEventListener("scroll", follow, { passive: true });
   field.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
+    // A key that is held is pressed once.
+    if (event.repeat) return;
     if (event.shiftKey || runs.disabled) explain(explains);
     else run(runs);
   });

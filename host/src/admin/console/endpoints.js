@@ -1,29 +1,29 @@
 // The endpoints at a glance: a card for each, and where there are very many of them a list of which only what is in sight
 // exists. Only cards whose figures differ are touched.
 
-import { bars, drawSparkline, sparkline } from "./bars.js";
+import { drawSparkline, sparkline } from "./bars.js";
+import { compared } from "./compared.js";
 import { attr, el, keep, parts, show, text } from "./dom.js";
-import { endpointCourse, endpointFlow, endpoints, tally } from "./figures.js";
-import { count, counted, figure, millis, percent } from "./format.js";
+import { endpointCourse, endpointFlow, endpointStanding, endpoints, isLike, tally } from "./figures.js";
+import { count, figure, millis, percent } from "./format.js";
 import { BY_TROUBLE, badge, setBadge, tone } from "./states.js";
 import { windowed } from "./windowed.js";
 
 /** So many have cards. */
 const CARDS = 100;
-/** So many are compared by bars. */
-const COMPARED = 24;
 
 /** The endpoints in `box`; `chosen()` says which cluster, state and name is looked for. */
 export function endpointView(box, chosen) {
   const empty = el("p", { class: "empty" });
   const grid = el("ul", { class: "cards" });
-  const list = el("div", { class: "long", role: "table", "aria-label": "Endpoints", tabindex: 0 });
+  const list = el("div", { class: "long", role: "list", "aria-label": "Endpoints", tabindex: 0 });
   box.append(empty, grid, list);
-  const long = windowed(list, { make: card, update: updateRow });
+  const long = windowed(list, { role: "presentation", make: card, update: updateListed });
   return {
     update() {
       const all = endpoints(chosen().cluster);
-      const found = all.filter((one) => isWanted(one, chosen()));
+      const { state, name } = chosen();
+      const found = all.filter((one) => (state === "" || one.endpoint.state === state) && isLike(one, name));
       const isLong = found.length > CARDS;
       text(empty, all.length === 0 ? "No endpoints yet. They appear here as soon as a cluster has some." : "No endpoint is like that.");
       show(empty, found.length === 0);
@@ -33,10 +33,6 @@ export function endpointView(box, chosen) {
       keep(grid, found, { key: (one) => one.key, make: card, update: updateCard });
     },
   };
-}
-
-function isWanted({ endpoint }, { state, name }) {
-  return (state === "" || endpoint.state === state) && (name === "" || endpoint.name.includes(name) || endpoint.address.includes(name));
 }
 
 /** The worst first; otherwise as they were. */
@@ -68,12 +64,19 @@ function updateRow(node, one) {
   text(part.address, `${endpoint.address} · ${cluster}`);
   setBadge(part.badge, endpoint.state);
   text(part.rate, figure(flow?.perSecond));
-  text(part.errors, percent(flow?.errors ?? 0));
+  text(part.errors, percent(flow?.errors));
   text(part.latency, millis(flow?.latencyMs));
   text(part.load, count(flow?.inFlight));
-  text(part.reason, why(endpoint));
+  text(part.reason, why(cluster, endpoint));
   attr(node, "data-tone", tone(endpoint.state));
   attr(part.errors, "data-bad", flow?.errors > 0.01 ? "yes" : null);
+}
+
+function updateListed(node, one, { nth, count: number }) {
+  updateRow(node, one);
+  attr(node, "role", "listitem");
+  attr(node, "aria-posinset", nth + 1);
+  attr(node, "aria-setsize", number);
 }
 
 function updateCard(node, one) {
@@ -82,11 +85,12 @@ function updateCard(node, one) {
 }
 
 /** What is worth saying of it beside its state. */
-function why(endpoint) {
+function why(cluster, endpoint) {
   const said = [];
-  if (endpoint.state !== "HEALTHY" && endpoint.reason) said.push(endpoint.reason);
+  const { reason, weight } = endpointStanding(cluster, endpoint);
+  if (endpoint.state !== "HEALTHY" && reason) said.push(reason);
   if (endpoint.circuit && endpoint.circuit !== "closed") said.push(`circuit ${endpoint.circuit}`);
-  if (endpoint.effective_weight < 1) said.push(`${percent(endpoint.effective_weight)} of its weight`);
+  if (weight < 1) said.push(`${percent(weight)} of its weight`);
   return said.join(" · ");
 }
 
@@ -108,16 +112,13 @@ export function stateCounts(box, cluster, chosen, choose) {
   });
 }
 
-/** The load of the endpoints beside each other; where there are many, the busiest. */
+/** The load of the endpoints beside each other. */
 export function loadBars(box, note, cluster) {
-  const all = endpoints(cluster).map((one) => ({ ...one, flow: endpointFlow(one.cluster, one.endpoint.id) }));
-  const busiest = all.length > COMPARED ? all.toSorted((one, other) => (other.flow?.perSecond ?? 0) - (one.flow?.perSecond ?? 0)) : all;
-  bars(box, busiest.slice(0, COMPARED).map(({ key, endpoint, flow }) => ({
-    key,
-    name: endpoint.name,
-    value: flow?.perSecond ?? 0,
-    label: `${figure(flow?.perSecond)}/s · ${count(flow?.inFlight)} in flight`,
-    tone: tone(endpoint.state),
-  })));
-  text(note, all.length > COMPARED ? `The busiest ${COMPARED} of ${counted(all.length, "endpoint")}.` : "");
+  compared(box, note, {
+    cluster,
+    value: (flow) => flow?.perSecond,
+    label: (flow) => `${figure(flow?.perSecond)}/s · ${count(flow?.inFlight)} in flight`,
+    tone: (endpoint) => tone(endpoint.state),
+    most: "busiest",
+  });
 }

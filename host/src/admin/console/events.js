@@ -12,12 +12,12 @@ const BAD = /fail|down|inconsistent|rebuild-needed|panic$|fenced|older|ended|fla
 const GOOD = /back|replica-up|over|steady|enabled|joined|started/;
 
 /** The list in `box`; what is returned draws it. */
-export function eventList(box, isWanted = () => true) {
+export function eventList(box) {
   const empty = el("p", { class: "empty", text: "Nothing has changed yet." });
   const list = el("ol", { class: "log", tabindex: 0, "aria-label": "Events, newest first" });
   box.append(empty, list);
   return () => {
-    const found = store.events.filter(isWanted).slice(0, SHOWN);
+    const found = store.events.slice(0, SHOWN);
     show(empty, found.length === 0);
     show(list, found.length > 0);
     keep(list, found, { key: (event) => event.id, make: line });

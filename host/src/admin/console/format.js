@@ -2,6 +2,7 @@
 
 const NONE = "–";
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
@@ -37,10 +38,12 @@ export function percent(value) {
   return `${hundredth.toFixed(hundredth >= 10 ? 0 : hundredth >= 1 ? 1 : 2)} %`;
 }
 
-/** A time of day, of milliseconds or of a text as RFC 3339 has it. */
+/** A time of day, of milliseconds or of a text as RFC 3339 has it; with its date, unless it is of today. */
 export function time(at) {
   const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? NONE : clock.format(date);
+  if (Number.isNaN(date.getTime())) return NONE;
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday ? clock.format(date) : `${day.format(date)}, ${clock.format(date)}`;
 }
 
 /** Seconds, for people. */

@@ -1,13 +1,16 @@
-// What was asked from this browser, newest first.
+// What was asked from this tab, newest first. It goes with the tab, since there are values in it.
 
 import { el, keep, show } from "./dom.js";
+import { tab } from "./storage.js";
 
 const KEY = "leverframe-statements";
 const KEPT = 40;
+/** Longer statements are not kept: cut off, they would be other ones. */
+const LONGEST = 10_000;
 
 /** The list in `box`; `take(statement)` is called for one that is chosen. */
 export function pastStatements(box, take) {
-  const empty = el("p", { class: "empty", text: "What you ask is kept here, in this browser." });
+  const empty = el("p", { class: "empty", text: "What you ask is kept here, until this tab is closed." });
   const list = el("ol", { class: "past" });
   const clear = el("button", { type: "button", class: "small", text: "Forget all" });
   box.append(empty, list, clear);
@@ -22,19 +25,22 @@ export function pastStatements(box, take) {
   };
   const store = (statements) => {
     known = statements;
-    localStorage.setItem(KEY, JSON.stringify(known));
+    tab.set(KEY, JSON.stringify(known));
     draw();
   };
   clear.addEventListener("click", () => store([]));
   draw();
   return {
-    add: (statement) => store([statement, ...known.filter((other) => other !== statement)].slice(0, KEPT)),
+    add(statement) {
+      if (statement.length > LONGEST) return;
+      store([statement, ...known.filter((other) => other !== statement)].slice(0, KEPT));
+    },
   };
 }
 
 function load() {
   try {
-    const found = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    const found = JSON.parse(tab.get(KEY) ?? "[]");
     return Array.isArray(found) ? found.filter((one) => typeof one === "string") : [];
   } catch {
     return [];

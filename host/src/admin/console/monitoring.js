@@ -25,7 +25,7 @@ const queries = queryList(byId("queries"));
 const shares = nodeShares(byId("nodes"));
 
 byId("find").addEventListener("input", (event) => {
-  chosen.name = event.target.value.trim();
+  chosen.name = event.target.value.trim().toLowerCase();
   changed("overview");
 });
 

@@ -20,8 +20,13 @@ function say(line, kind, words) {
   show(line, true);
 }
 
+/** A button is busy for so many milliseconds at least: the second click of a double click is no other command. */
+const LEAST = 500;
+
 /** Does it once at a time: the button waits, and what goes wrong is said. */
 export async function doing(button, said, act) {
+  if (button.hasAttribute("aria-busy")) return undefined;
+  const began = performance.now();
   button.setAttribute("aria-busy", "true");
   try {
     return await act();
@@ -29,6 +34,7 @@ export async function doing(button, said, act) {
     said.bad(error.message);
     return undefined;
   } finally {
-    button.removeAttribute("aria-busy");
+    const left = Math.max(0, LEAST - (performance.now() - began));
+    setTimeout(() => button.removeAttribute("aria-busy"), left);
   }
 }

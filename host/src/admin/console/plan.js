@@ -1,10 +1,10 @@
 // How a statement is answered, as a picture: the entry, the nodes with what each of them is asked, and what becomes of their
-// rows. After a run with rows and time of each node. The same as text below it.
+// rows. After a run with rows and time of each node. The same as a table below it.
 
-import { attr, el, svg, text } from "./dom.js";
+import { attr, el, show, svg, text } from "./dom.js";
 import { count, counted, millis } from "./format.js";
 
-/** So many nodes are drawn; the others are counted. */
+/** So many nodes are drawn; all of them are in the table. */
 const DRAWN = 12;
 /** Heights and widths, in pixels. */
 const BOX = { height: 62, gap: 12, narrow: 620 };
@@ -17,7 +17,8 @@ export function plan(box) {
   const picture = el("div", { class: "picture" });
   const chosen = el("div", { class: "asked", hidden: true }, el("h3"), el("pre", { class: "mono", tabindex: 0 }));
   const steps = el("ol", { class: "steps" });
-  box.append(summary, picture, chosen, steps);
+  const list = el("details", { class: "all" }, el("summary"), el("div", { class: "scrolled", tabindex: 0, role: "region", "aria-label": "All nodes" }));
+  box.append(summary, picture, list, chosen, steps);
   const state = { answer: null, entry: "", picked: 0, width: 0 };
   const draw = () => {
     if (state.answer && state.width > 0) picture.replaceChildren(drawing(state, pick));
@@ -29,7 +30,7 @@ export function plan(box) {
     if (!node) return;
     text(chosen.firstChild, `What ${node.name} ${state.isExplain ? "would be" : "was"} asked`);
     text(chosen.lastChild, unbroken(node.sql));
-    for (const one of picture.querySelectorAll("[data-node]")) attr(one, "aria-pressed", Number(one.dataset.node) === nth);
+    for (const one of box.querySelectorAll("[data-node]")) attr(one, "aria-pressed", Number(one.dataset.node) === nth);
   };
   new ResizeObserver(([entry]) => {
     const width = Math.floor(entry.contentRect.width);
@@ -44,6 +45,11 @@ export function plan(box) {
       text(summary, described(answer));
       steps.replaceChildren(...merged(answer).map((step) => el("li", { text: step })));
       draw();
+      const { nodes } = state.answer;
+      show(list, nodes.length > 0);
+      text(list.firstChild, `${counted(nodes.length, "node")} as a table`);
+      list.open = nodes.length > DRAWN;
+      list.lastChild.replaceChildren(nodeTable(nodes, pick));
       pick(0);
     },
   };
@@ -73,7 +79,7 @@ function drawing(state, pick) {
   if (merge) picture.append(...places.nodes.map((at) => svg("path", { class: "wire", d: places.wire(at, places.merge) })));
   picture.append(box(places.entry, "entry", [state.entry, course.tier, CLASSES[course.class] ?? course.class]));
   shown.forEach((node, nth) => picture.append(nodeBox(places.nodes[nth], node, nth, state, pick)));
-  if (left > 0) picture.append(svg("text", { x: places.more.x, y: places.more.y, class: "faint" }, `and ${counted(left, "node")} more, listed below`));
+  if (left > 0) picture.append(svg("text", { x: places.more.x, y: places.more.y, class: "faint" }, `and ${counted(left, "node")} more, in the table below`));
   if (merge) picture.append(box(places.merge, "merge", merge));
   return picture;
 }
@@ -148,6 +154,26 @@ function nodeBox(place, node, nth, state, pick) {
     pick(nth);
   });
   return group;
+}
+
+/** All nodes, those that are not drawn too; a name selects as a box does. */
+function nodeTable(nodes, pick) {
+  const head = (name, align = null) => el("th", { scope: "col", class: align, text: name });
+  const heads = [head("Node"), head("Statement"), head("Rows", "right"), head("Time", "right"), head("Error")];
+  const row = (node, nth) => {
+    const name = el("button", { type: "button", class: "small", "data-node": nth, "aria-pressed": false, text: node.name, onclick: () => pick(nth) });
+    const sql = unbroken(node.sql);
+    return el(
+      "tr",
+      {},
+      el("td", {}, name),
+      el("td", { class: "mono", text: sql, title: sql }),
+      el("td", { class: "num right", text: count(node.rows) }),
+      el("td", { class: "num right", text: millis(node.elapsed_ms) }),
+      el("td", { class: "bad", text: node.error ?? "", title: node.error ?? null }),
+    );
+  };
+  return el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...nodes.map(row)));
 }
 
 /** Text in quotes, a break before a bracket that closes, other space. */

@@ -32,16 +32,14 @@ function send(button, isExplain) {
   if (wanted.error) return said.bad(wanted.error);
   if (wanted.sql.trim() === "") return said.bad("There is no statement yet.");
   const body = { sql: wanted.sql, ...(wanted.params && { params: wanted.params }), ...(isExplain && { explain: true }) };
-  said.busy(isExplain ? "Asking how it would be answered…" : "Under way…");
-  return doing(button, { bad: () => {} }, async () => {
-    try {
-      const answer = await question(body);
-      past.add(wanted.sql);
-      said.clear();
-      answered(answer, isExplain);
-    } catch (error) {
-      refused(error, isExplain);
-    }
+  return doing(button, said, async () => {
+    said.busy(isExplain ? "Asking how it would be answered…" : "Under way…");
+    const answer = await question(body).catch((error) => refused(error, isExplain));
+    // Whatever goes wrong from here on, it was answered.
+    if (!answer) return;
+    said.clear();
+    past.add(wanted.sql);
+    answered(answer, isExplain);
   });
 }
 
@@ -87,16 +85,19 @@ watch(["overview"], () => {
   written.allow();
 });
 watch(["overview", "tick"], () => {
-  const replicated = chosen()?.replication;
-  show(byId("replicas"), Boolean(replicated));
-  if (replicated) nodes(chosen());
+  drawReplicas();
 });
 watch(["queries"], queries);
 entry.addEventListener("change", () => {
   offered(chosen());
-  show(byId("replicas"), Boolean(chosen()?.replication));
-  if (chosen()?.replication) nodes(chosen());
+  drawReplicas();
 });
+
+function drawReplicas() {
+  const replicated = chosen()?.replication;
+  show(byId("replicas"), Boolean(replicated));
+  if (replicated) nodes(chosen());
+}
 
 function chosen() {
   return (store.overview?.sql ?? []).find((one) => one.name === entry.value);

@@ -3,6 +3,7 @@
 import { command, part } from "./api.js";
 import { confirm } from "./dialogs.js";
 import { attr, el, keep, parts, show, text } from "./dom.js";
+import { replication } from "./figures.js";
 import { bytes, count, counted, millis } from "./format.js";
 import { doing, notice } from "./notice.js";
 import { badge, setBadge } from "./states.js";
@@ -20,7 +21,7 @@ export function replicas(box) {
   verify.addEventListener("click", () => compare(entry, verify, said));
   return (found) => {
     entry = found;
-    const log = found.replication;
+    const log = replication(found);
     text(summary, standing(log));
     text(why, log.why ?? "");
     show(why, Boolean(log.why));

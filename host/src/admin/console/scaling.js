@@ -1,18 +1,15 @@
 // The page of `/scaling-ui`: how many nodes there are, and what lies where.
 
 import { begin } from "./app.js";
-import { bars } from "./bars.js";
 import { chart } from "./chart.js";
-import { byId, text } from "./dom.js";
-import { endpointFlow, endpoints, errorShare, flowAt } from "./figures.js";
+import { compared } from "./compared.js";
+import { byId } from "./dom.js";
+import { errorShare, flowAt } from "./figures.js";
 import { count, figure, percent } from "./format.js";
 import { jobs } from "./jobs.js";
 import { keyRanges } from "./ranges.js";
 import { scaled } from "./scaled.js";
 import { store, watch } from "./store.js";
-
-/** So many endpoints are compared. */
-const COMPARED = 24;
 
 begin();
 
@@ -39,14 +36,11 @@ watch(["history"], () => {
   traffic.update(store.history);
 });
 watch(["overview", "tick"], () => {
-  const all = endpoints().map((one) => ({ ...one, flow: endpointFlow(one.cluster, one.endpoint.id) }));
-  const worst = all.toSorted((one, other) => (other.flow?.errors ?? 0) - (one.flow?.errors ?? 0));
-  bars(byId("failing"), (all.length > COMPARED ? worst : all).slice(0, COMPARED).map(({ key, endpoint, flow }) => ({
-    key,
-    name: endpoint.name,
-    value: flow?.errors ?? 0,
-    label: `${percent(flow?.errors ?? 0)} · ${count(flow?.failures ?? 0)} in all`,
-    tone: flow?.errors > 0.01 ? "failed" : "healthy",
-  })), 1);
-  text(byId("failing-note"), all.length > COMPARED ? `The worst ${COMPARED} of ${count(all.length)}.` : "");
+  compared(byId("failing"), byId("failing-note"), {
+    value: (flow) => flow?.errors,
+    label: (flow) => `${percent(flow?.errors)} · ${count(flow?.failures)} in all`,
+    tone: (_, flow) => (flow?.errors > 0.01 ? "failed" : "healthy"),
+    most: "worst",
+    full: 1,
+  });
 });

@@ -1,7 +1,7 @@
 // How the statements of each SQL entry are distributed over its nodes.
 
 import { bars } from "./bars.js";
-import { attr, el, keep, show, text } from "./dom.js";
+import { el, keep, show, text } from "./dom.js";
 import { sqlNodes } from "./figures.js";
 import { count, figure, millis } from "./format.js";
 import { store } from "./store.js";
@@ -41,10 +41,9 @@ function update(node, entry) {
     name: one.name,
     value: isQuiet ? one.statements : one.perSecond,
     label: isQuiet ? `${count(one.statements)} in all` : `${figure(one.perSecond)}/s · ${millis(one.averageMs)}`,
-    title: `${count(one.statements)} statements, ${count(one.rows)} rows, ${count(one.failures)} failures`,
-    tone: one.failures > 0 && one.perSecond === 0 ? "degraded" : null,
+    title: `${count(one.statements)} statements, ${count(one.rows)} rows, ${count(one.failures)} failures in all; ${count(one.failed)} failures in the last minute`,
+    tone: one.failed > 0 ? "degraded" : null,
   })));
   text(unready, entry.unready ?? "");
   show(unready, Boolean(entry.unready));
-  attr(node, "data-unready", entry.unready ? "yes" : null);
 }

@@ -57,7 +57,7 @@ export function setLink(state, detail = "") {
 
 /** What the stream has sent. */
 export function take(kind, data) {
-  if (kind === "overview") store.overview = data;
+  if (kind === "overview") takeOverview(data);
   else if (kind === "tick") return takeTick(data);
   else if (kind === "event") return takeNew("events", [data]);
   else if (kind === "query") return takeNew("queries", [data]);
@@ -68,19 +68,30 @@ export function take(kind, data) {
   changed(kind);
 }
 
+function takeOverview(overview) {
+  // What another run of the server has counted and numbered begins anew.
+  if (store.overview && store.overview.started_s !== overview.started_s) forget();
+  store.overview = overview;
+}
+
+function forget() {
+  Object.assign(store, { tick: null, ticks: [], events: [], queries: [], history: [], work: [] });
+  for (const kind of ["tick", "events", "queries", "history", "work"]) changed(kind);
+}
+
 function takeTick(tick) {
   store.tick = tick;
-  store.ticks.push({ at: tick.at_ms, tick, rows: null });
+  store.ticks.push({ at: tick.at_ms, tick });
   let endpoints = 0;
   const clusters = {};
   for (const [name, figures] of Object.entries(tick.clusters ?? {})) {
     endpoints += figures.endpoints?.length ?? 0;
-    clusters[name] = { ...figures, endpoints: undefined };
+    clusters[name] = { ...figures, endpoints: undefined, trouble: undefined };
   }
   const most = endpoints > TICKS.above ? TICKS.many : TICKS.few;
   if (store.ticks.length > most) store.ticks.splice(0, store.ticks.length - most);
   const sql = {};
-  for (const [name, figures] of Object.entries(tick.sql ?? {})) sql[name] = { ...figures, nodes: undefined };
+  for (const [name, figures] of Object.entries(tick.sql ?? {})) sql[name] = { ...figures, nodes: undefined, replication: undefined };
   store.history.push({ at_ms: tick.at_ms, total: tick.total, clusters, sql });
   if (store.history.length > POINTS) store.history.splice(0, store.history.length - POINTS);
   changed("tick");
@@ -102,9 +113,4 @@ export function takeNew(kind, found) {
   if (fresh.length === 0) return;
   store[kind] = [...fresh, ...store[kind]].sort((one, other) => other.id - one.id).slice(0, KEPT);
   changed(kind);
-}
-
-/** Forgets what belongs to another run of the server, whose numbers begin anew. */
-export function forget() {
-  Object.assign(store, { ticks: [], events: [], queries: [], history: [] });
 }

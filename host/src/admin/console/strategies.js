@@ -4,6 +4,7 @@ import { command, get, part } from "./api.js";
 import { attr, el, keep, parts, show, text } from "./dom.js";
 import { doing, notice } from "./notice.js";
 import { store } from "./store.js";
+import { PANIC } from "./tiles.js";
 
 /** What can be chosen; asked for again whenever plugins have changed. */
 const known = { list: [], of: "" };
@@ -36,7 +37,7 @@ function make(cluster) {
   const form = el(
     "form",
     { class: "strategy" },
-    el("div", { class: "now" }, el("b", { text: cluster.name }), el("span", { class: "tag", "data-part": "serves" }), el("code", { class: "faint", "data-part": "configured" }), el("span", { class: "faint", "data-part": "judged" })),
+    el("div", { class: "now" }, el("b", { text: cluster.name }), el("span", { class: "tag", "data-part": "serves" }), el("span", { class: "tag warn", "data-part": "panic", hidden: true, text: "Panic", title: PANIC }), el("code", { class: "faint", "data-part": "configured" }), el("span", { class: "faint", "data-part": "judged" })),
     el(
       "fieldset",
       { "data-write": "", class: "bare pick" },
@@ -49,7 +50,14 @@ function make(cluster) {
   );
   form.parts = parts(form);
   form.cluster = cluster;
-  select.addEventListener("change", () => choose(form));
+  form.said = said;
+  // What was begun here is not written over by what comes meanwhile.
+  form.isTouched = false;
+  select.addEventListener("change", () => {
+    form.isTouched = true;
+    choose(form);
+  });
+  config.addEventListener("input", () => (form.isTouched = true));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     change(form, said);
@@ -88,8 +96,14 @@ function change(form, said) {
   return doing(form.parts.switch, said, async () => {
     const wanted = { plugin: choice.value, config: table };
     await command("PUT", `/api/clusters/${part(form.cluster.name)}/strategy`, wanted);
+    form.isTouched = false;
     said.good(`${choice.value} chooses in ${form.cluster.name} now.`);
   });
+}
+
+/** What tells a strategy from another. */
+function told(strategy) {
+  return JSON.stringify([strategy?.plugin, strategy?.config]);
 }
 
 function written(config) {
@@ -99,7 +113,7 @@ function written(config) {
 
 function update(form, cluster) {
   const serves = cluster.strategy;
-  const isOther = form.cluster.strategy?.plugin !== serves?.plugin;
+  const isOther = told(form.cluster.strategy) !== told(serves);
   form.cluster = cluster;
   const { choice, configured } = form.parts;
   text(form.parts.serves, serves?.plugin ?? "none");
@@ -108,9 +122,10 @@ function update(form, cluster) {
   show(configured, configured.textContent !== "");
   const judges = (cluster.policies ?? []).map((policy) => policy.plugin).join(", ");
   text(form.parts.judged, judges ? `health judged by ${judges}` : "");
-  attr(form, "data-panic", cluster.panic ? "yes" : null);
-  // Somebody else has switched, and nobody is choosing here.
-  if (!isOther || form.contains(document.activeElement)) return;
+  show(form.parts.panic, Boolean(cluster.panic));
+  if (!isOther) return;
+  // Somebody has switched, here or elsewhere.
+  if (form.isTouched) return form.said.busy("Another strategy or configuration serves since this was begun.");
   offer(choice);
   if (serves) choice.value = serves.plugin;
   choose(form);

@@ -1,5 +1,7 @@
 // Light or dark: as the system has it, unless this browser was told otherwise.
 
+import { browser } from "./storage.js";
+
 const KEY = "leverframe-theme";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -15,7 +17,7 @@ function apply(chosen) {
 /** The other one from now on. */
 export function toggle() {
   const other = theme() === "dark" ? "light" : "dark";
-  localStorage.setItem(KEY, other);
+  browser.set(KEY, other);
   apply(other);
 }
 
@@ -26,4 +28,4 @@ export function onTheme(act) {
   act();
 }
 
-apply(localStorage.getItem(KEY));
+apply(browser.get(KEY));

@@ -4,22 +4,34 @@ import { part, upload } from "./api.js";
 import { el, show } from "./dom.js";
 import { bytes } from "./format.js";
 
+/** What is said of so many files stays. */
+const VERDICTS = 8;
+
 /** The place for it in `box`. */
 export function uploads(box) {
-  const file = el("input", { type: "file", id: "file", accept: ".wasm,application/wasm", class: "unseen", tabindex: -1 });
+  const file = el("input", { type: "file", id: "file", multiple: true, accept: ".wasm,application/wasm", class: "unseen", tabindex: -1 });
   const name = el("input", { id: "plugin-name", placeholder: "that of the file", autocomplete: "off", spellcheck: "false" });
-  const choose = el("button", { type: "button", text: "Choose a file", onclick: () => file.click() });
+  const choose = el("button", { type: "button", text: "Choose files", onclick: () => file.click() });
   const zone = el(
     "div",
     { class: "drop", id: "drop" },
-    el("p", {}, el("b", { text: "Drop a .wasm component here" }), " to have it checked and seated. ", el("span", { class: "faint", text: "What it replaces serves until it is ready, and goes on if it is refused." })),
+    el("p", {}, el("b", { text: "Drop .wasm components here" }), " to have them checked and seated. ", el("span", { class: "faint", text: "What they replace serves until they are ready, and goes on if they are refused." })),
     el("fieldset", { "data-write": "", class: "bare inline" }, choose, file, el("label", { for: "plugin-name", text: "Name" }), name),
   );
-  const verdict = el("div", { class: "verdict", id: "verdict", role: "alert", hidden: true, tabindex: -1 });
-  box.append(zone, verdict);
-  const bring = (found) => found && submit(found, name, verdict, zone);
+  const verdicts = el("div", { id: "verdicts" });
+  box.append(zone, verdicts);
+  let before = Promise.resolve();
+  // One after another, in their order; a name is that of one file.
+  const bring = (files) => {
+    const given = files.length === 1 ? name.value.trim() : "";
+    if (files.length === 1) name.value = "";
+    for (const one of files) {
+      const verdict = verdictIn(verdicts);
+      before = before.then(() => submit(one, given || named(one), verdict, zone));
+    }
+  };
   file.addEventListener("change", () => {
-    bring(file.files[0]);
+    bring([...file.files]);
     file.value = "";
   });
   drops(zone, bring);
@@ -35,7 +47,7 @@ function drops(zone, bring) {
   zone.addEventListener("dragleave", () => mark(-1));
   zone.addEventListener("drop", (event) => {
     mark(-Infinity);
-    if (!zone.querySelector("fieldset").disabled) bring(event.dataTransfer.files[0]);
+    if (!zone.querySelector("fieldset").disabled) bring([...event.dataTransfer.files]);
   });
   // A file that is dropped beside the place must not replace the page.
   for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
@@ -46,14 +58,20 @@ function named(file) {
   return file.name.replace(/\.wasm$/i, "").replaceAll("_", "-").toLowerCase();
 }
 
-async function submit(file, field, verdict, zone) {
-  const name = field.value.trim() || named(file);
+/** A place for what becomes of a file, above those of the files before; hidden until there is something to say. */
+function verdictIn(verdicts) {
+  const verdict = el("div", { class: "verdict", role: "alert", hidden: true });
+  verdicts.prepend(verdict);
+  while (verdicts.childElementCount > VERDICTS) verdicts.lastElementChild.remove();
+  return verdict;
+}
+
+async function submit(file, name, verdict, zone) {
   say(verdict, "busy", `Checking ${name}`, [`${file.name}, ${bytes(file.size)}: read, compiled, and tried once.`]);
   zone.setAttribute("aria-busy", "true");
   try {
     const done = await upload(`/api/plugins/${part(name)}`, file);
     accepted(verdict, name, done);
-    field.value = "";
   } catch (error) {
     say(verdict, "bad", `Refused: ${name}`, [error.message, "Whatever served before goes on."]);
   } finally {

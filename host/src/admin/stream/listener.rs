@@ -3,8 +3,9 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::body::Body;
@@ -17,11 +18,14 @@ use tokio::time::timeout;
 
 use super::live::{Ear, Heard, Overview, enveloped};
 use super::maker::{event_frame, overview_now, work};
-use crate::admin::access::Allowed;
+use crate::admin::access::{Allowed, still_allowed};
 use crate::admin::server::Shared;
 
 /// How often it is seen whether the process ends; a connection that goes on would hold that up.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How often it is judged anew whether it may listen: tokens are taken back and changed.
+const JUDGED: Duration = Duration::from_secs(2);
 
 /// So many looks without anything to send, and a comment is sent: what is between must not take the connection for dead.
 const SILENT: u32 = 20;
@@ -33,7 +37,7 @@ const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 const MISSED: usize = 1_000;
 
 /// All that goes on, as server-sent events: `overview` when one comes and whenever it differs, `tick` each second, `event`,
-/// `query` and `progress` as they come.
+/// `query` and `progress` as they come. Ends when who listens may do another thing than when it came, or nothing any more.
 #[utoipa::path(get, path = "/api/stream", tag = "console", responses(
     (status = 200, description = "Each event has one line of JSON; an `event` has its number, so that one who comes back with `Last-Event-ID` gets what was missed.", content_type = "text/event-stream", body = String),
 ))]
@@ -43,7 +47,7 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Response {
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let listener = Listener::start(shared, allowed, last_seen);
+    let listener = Listener::start(shared, (allowed, headers), last_seen);
     let body = Body::from_stream(stream::unfold(listener, |mut listener| async move {
         let next = listener.next().await?;
         Some((Ok::<_, Infallible>(next), listener))
@@ -55,20 +59,27 @@ pub(super) async fn stream(
 struct Listener {
     shared: Shared,
     allowed: Allowed,
+    /// What it has shown.
+    headers: HeaderMap,
+    judged: Instant,
     ear: Ear,
     /// What it gets before anything else.
     first: VecDeque<Bytes>,
+    /// What it was last told of how everything stands.
+    told: Option<Arc<Overview>>,
     silent: u32,
 }
 
 impl Listener {
     /// One that has seen the events up to a number, if it has.
-    fn start(shared: Shared, allowed: Allowed, last_seen: Option<u64>) -> Self {
+    fn start(shared: Shared, (allowed, headers): (Allowed, HeaderMap), last_seen: Option<u64>) -> Self {
         // Before anything is read, so that nothing falls in between.
         let mut ear = shared.live.listen();
         let newest = shared.events.after(0, 1).last().map_or(0, |event| event.id);
         ear.last_event = newest;
-        let mut listener = Self { shared, allowed, ear, first: VecDeque::new(), silent: 0 };
+        let judged = Instant::now();
+        let mut listener =
+            Self { shared, allowed, headers, judged, ear, first: VecDeque::new(), told: None, silent: 0 };
         listener.tell_all();
         if let Some(last_seen) = last_seen {
             let missed = listener.shared.events.follow(Some(last_seen)).before;
@@ -83,20 +94,32 @@ impl Listener {
             if let Some(first) = self.first.pop_front() {
                 return Some(first);
             }
-            if self.shared.draining.load(Relaxed) {
+            if self.shared.draining.load(Relaxed) || !self.may_go_on() {
                 return None;
             }
             let heard = timeout(LOOK, self.ear.next()).await;
             self.silent = if heard.is_ok() { 0 } else { self.silent + 1 };
             match heard {
                 Ok(Heard::Text(text)) => return Some(text),
-                Ok(Heard::Overview(overview)) => return Some(self.text(&overview)),
+                // It had that one when it came.
+                Ok(Heard::Overview(overview))
+                    if self.told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &overview)) => {}
+                Ok(Heard::Overview(overview)) => return Some(self.text(overview)),
                 Ok(Heard::Missed) => self.catch_up(),
                 Ok(Heard::Over) => return None,
                 Err(_) if self.silent.is_multiple_of(SILENT) => return Some(KEEP_ALIVE),
                 Err(_) => {}
             }
         }
+    }
+
+    /// Whether it may still do what it might when it came.
+    fn may_go_on(&mut self) -> bool {
+        if self.judged.elapsed() < JUDGED {
+            return true;
+        }
+        self.judged = Instant::now();
+        still_allowed(&self.shared, &self.headers) == Some(self.allowed)
     }
 
     /// Leaves out what it was too slow for, but for the events.
@@ -111,11 +134,13 @@ impl Listener {
     /// Tells how everything stands.
     fn tell_all(&mut self) {
         let overview = overview_now(&self.shared);
-        self.first.push_back(self.text(&overview));
+        let text = self.text(overview);
+        self.first.push_back(text);
         self.first.push_back(enveloped("progress", None, &work(&self.shared)));
     }
 
-    fn text(&self, overview: &Overview) -> Bytes {
+    fn text(&mut self, overview: Arc<Overview>) -> Bytes {
+        let overview = self.told.insert(overview);
         match self.allowed {
             Allowed::Read => overview.read.clone(),
             Allowed::Write => overview.write.clone(),

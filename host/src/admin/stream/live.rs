@@ -1,7 +1,7 @@
 //! The channel to those who listen, and what is kept for them.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub(super) enum Frame {
 /// How everything stands, as it was last sent.
 #[derive(Debug)]
 pub(super) struct Overview {
-    /// What tells it from another; times that run are not in it.
+    /// What tells it from another; figures that run are not in it.
     pub(super) key: String,
     /// For those who may only read.
     pub(super) read: Bytes,
@@ -40,6 +40,8 @@ pub(super) struct Overview {
 /// What goes on, for those who listen, and the history for those who come later.
 #[derive(Debug)]
 pub struct Live {
+    /// When this process began, in seconds since 1970: what is numbered begins anew with it.
+    pub(super) started_s: f64,
     pub(super) history: History,
     frames: broadcast::Sender<Frame>,
     overview: Mutex<Option<(Arc<Overview>, Instant)>>,
@@ -47,7 +49,13 @@ pub struct Live {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { history: History::default(), frames: broadcast::Sender::new(BEHIND), overview: Mutex::default() }
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            started_s: started.as_millis() as f64 / 1000.0,
+            history: History::default(),
+            frames: broadcast::Sender::new(BEHIND),
+            overview: Mutex::default(),
+        }
     }
 }
 
@@ -101,7 +109,7 @@ pub(super) enum Heard {
     Text(Bytes),
     /// How everything stands.
     Overview(Arc<Overview>),
-    /// It was too slow for some, and goes on with what comes next.
+    /// It was too slow for some, or some never came this way; it goes on with what comes next.
     Missed,
     /// That is all.
     Over,
@@ -114,12 +122,14 @@ impl Ear {
             match self.frames.recv().await {
                 Ok(Frame::Plain(text)) => return Heard::Text(text),
                 Ok(Frame::Overview(overview)) => return Heard::Overview(overview),
-                Ok(Frame::Event(id, text)) if id > self.last_event => {
+                // It had that one when it came.
+                Ok(Frame::Event(id, _)) if id <= self.last_event => {}
+                // Events came faster than they were passed on. What came is read with what is missing.
+                Ok(Frame::Event(id, _)) if id > self.last_event + 1 => return Heard::Missed,
+                Ok(Frame::Event(id, text)) => {
                     self.last_event = id;
                     return Heard::Text(text);
                 }
-                // It had that one when it came.
-                Ok(Frame::Event(..)) => {}
                 Err(RecvError::Lagged(_)) => {
                     self.frames = self.frames.resubscribe();
                     return Heard::Missed;
@@ -194,6 +204,19 @@ mod tests {
         }
         assert_eq!(text(&mut ear).await, "id: 5\nevent: event\ndata: 5\n\n");
         assert_eq!(text(&mut ear).await, "id: 6\nevent: event\ndata: 6\n\n");
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_left_out_is_missed() {
+        let live = Live::default();
+        let mut ear = live.listen();
+        ear.last_event = 4;
+        for id in [5, 7] {
+            live.send(Frame::Event(id, frame("event", Some(id), &id)));
+        }
+        assert_eq!(text(&mut ear).await, "id: 5\nevent: event\ndata: 5\n\n");
+        assert!(matches!(ear.next().await, Heard::Missed));
+        assert_eq!(ear.last_event, 5);
     }
 
     #[test]

@@ -71,10 +71,7 @@ impl Maker {
         if self.beats.is_multiple_of(BEATS) {
             self.second();
             if self.shared.live.has_listeners() {
-                let (overview, differs) = look(&self.shared);
-                if differs {
-                    self.shared.live.send(Frame::Overview(overview));
-                }
+                look(&self.shared);
             }
             self.shared.works.remind(now());
         }
@@ -88,7 +85,7 @@ impl Maker {
         let point = Arc::new(self.sampler.sample(now(), &served.clusters, shared.traffic(), &readings));
         shared.live.history.keep(Arc::clone(&point));
         if shared.live.has_listeners() {
-            let tick = Tick::of(&served.clusters, &shared.scalers.borrow(), &point, &readings);
+            let tick = Tick::of(&served.clusters, &served.sql, &shared.scalers.borrow(), &point, &readings);
             shared.live.send(Frame::Plain(frame("tick", None, &tick)));
         }
     }
@@ -128,14 +125,14 @@ pub(super) fn event_frame(event: &Recorded) -> bytes::Bytes {
 
 /// How everything stands, for one who has just come.
 pub(super) fn overview_now(shared: &Shared) -> Arc<Overview> {
-    match shared.live.fresh_overview() {
-        Some(overview) => overview,
-        None => look(shared).0,
-    }
+    shared.live.fresh_overview().unwrap_or_else(|| look(shared))
 }
 
-/// How everything stands now, and whether that is news.
-fn look(shared: &Shared) -> (Arc<Overview>, bool) {
-    let draft = overview::look(shared);
-    shared.live.keep_overview(draft.key(), |key| draft.finish(key))
+/// How everything stands now; those who listen are told if that is news.
+fn look(shared: &Shared) -> Arc<Overview> {
+    let (overview, differs) = shared.live.keep_overview(overview::key(shared), |key| overview::make(shared, key));
+    if differs {
+        shared.live.send(Frame::Overview(Arc::clone(&overview)));
+    }
+    overview
 }

@@ -1,4 +1,7 @@
-//! How everything stands: what changes seldom, so that it is sent only when it does. Figures that run are in the ticks.
+//! How everything stands: what changes seldom, so that it is sent only when it does. Figures that run are in the ticks; here
+//! they are as they were when something else changed.
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -29,55 +32,53 @@ struct Endpoint<'o> {
     labels: &'o Labels,
     state: &'static str,
     reported: &'static str,
-    reason: &'o str,
+    reason: Cow<'o, str>,
     circuit: &'static str,
     effective_weight: f32,
 }
 
-/// How everything stands, before it is known whether that is news.
-pub(super) struct Draft {
-    /// What does not run by itself.
-    steady: String,
-    scale: Vec<Value>,
+/// What everything is written down for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// To be sent.
+    Sent,
+    /// To tell one overview from another: without what runs by itself, which is in the ticks.
+    Key,
 }
 
-impl Draft {
-    /// What tells it from another.
-    pub(super) fn key(&self) -> String {
-        let mut scale = self.scale.clone();
-        scale.iter_mut().filter_map(Value::as_object_mut).for_each(|one| drop(one.remove("cooldown_s")));
-        format!("{}{}", self.steady, Value::from(scale))
-    }
-
-    /// As it is sent.
-    pub(super) fn finish(&self, key: String) -> Overview {
-        let (at, steady, scale) = (Timestamp::now(), &self.steady, Value::from(self.scale.clone()));
-        let said = |access: &str| {
-            let json = format!(r#"{{"at":"{at}","access":"{access}",{steady},"scale":{scale}}}"#);
-            enveloped("overview", None, json.as_bytes())
-        };
-        Overview { key, read: said("read"), write: said("write") }
-    }
+/// What tells how everything stands now from how it stood before.
+pub(super) fn key(shared: &Shared) -> String {
+    all(shared, Form::Key)
 }
 
-/// Looks at everything.
-pub(super) fn look(shared: &Shared) -> Draft {
+/// How everything stands, as it is sent.
+pub(super) fn make(shared: &Shared, key: String) -> Overview {
+    let (at, started, all) = (Timestamp::now(), shared.live.started_s, all(shared, Form::Sent));
+    let said = |access: &str| {
+        let json = format!(r#"{{"at":"{at}","started_s":{started},"access":"{access}",{all}}}"#);
+        enveloped("overview", None, json.as_bytes())
+    };
+    Overview { key, read: said("read"), write: said("write") }
+}
+
+/// Everything, as members of an object.
+fn all(shared: &Shared, form: Form) -> String {
     let (health, config) = (json!(health::read(shared)), json!(config::read(shared)));
     let (plugins, entries) = (json!(plugins::read(shared)), json!(sql::read(shared)));
-    let scale = members(json!(scaling::read(shared)), "clusters").collect();
-    let steady = format!(
-        r#""health":{},"config":{},"clusters":{},"plugins":{},"sql":{}"#,
+    let scaled = members(json!(scaling::read(shared)), "clusters");
+    format!(
+        r#""health":{},"config":{},"clusters":{},"plugins":{},"sql":{},"scale":{}"#,
         health,
         config,
-        clusters_json(shared),
+        clusters_json(shared, form),
         Value::Array(members(plugins, "plugins").map(plugin).collect()),
-        Value::Array(members(entries, "entries").map(entry).collect()),
-    );
-    Draft { steady, scale }
+        Value::Array(members(entries, "entries").map(|one| entry(one, form)).collect()),
+        Value::Array(scaled.map(|one| without(one, form, &["cooldown_s"])).collect()),
+    )
 }
 
 /// The clusters and their endpoints. Written down one by one, since what is written belongs to the roster.
-fn clusters_json(shared: &Shared) -> String {
+fn clusters_json(shared: &Shared, form: Form) -> String {
     let (served, assignments) = (shared.served(), shared.supervisor.assignments());
     let clusters = served.clusters.iter().map(|(name, live)| {
         let policies = served.config.clusters.get(name).map(|cluster| &cluster.health.policies);
@@ -88,15 +89,16 @@ fn clusters_json(shared: &Shared) -> String {
             policies: policies.map(|policies| policies.iter().map(|spec| json!(clusters::policy(spec))).collect()),
             ready: roster.ready().len(),
             panic: roster.panics(),
-            endpoints: roster.members().iter().map(|member| endpoint(member)).collect(),
+            endpoints: roster.members().iter().map(|member| endpoint(member, form)).collect(),
         };
         serde_json::to_string(&cluster).unwrap_or_default()
     });
     format!("[{}]", clusters.collect::<Vec<_>>().join(","))
 }
 
-fn endpoint(member: &Member) -> Endpoint<'_> {
+fn endpoint(member: &Member, form: Form) -> Endpoint<'_> {
     let (spec, standing) = (&member.endpoint().spec, member.standing());
+    let (reason, weight) = (standing.verdict.reason.as_ref(), standing.verdict.effective_weight);
     Endpoint {
         id: member.id().0,
         name: spec.name.as_str(),
@@ -105,9 +107,13 @@ fn endpoint(member: &Member) -> Endpoint<'_> {
         labels: &spec.labels,
         state: standing.state().as_str(),
         reported: standing.reported.as_str(),
-        reason: &standing.verdict.reason,
+        reason: match form {
+            Form::Sent => Cow::Borrowed(reason),
+            Form::Key => Cow::Owned(standing_words(reason)),
+        },
         circuit: standing.circuit.as_str(),
-        effective_weight: standing.verdict.effective_weight,
+        // Of what is on its way to all of its weight: only that it is.
+        effective_weight: if form == Form::Sent { weight } else { weight.floor() },
     }
 }
 
@@ -139,9 +145,76 @@ fn plugin(mut plugin: Value) -> Value {
 }
 
 /// A SQL entry without what it counts.
-fn entry(mut entry: Value) -> Value {
+fn entry(mut entry: Value, form: Form) -> Value {
     if let Some(members) = entry.as_object_mut() {
         members.retain(|name, _| name != "figures" && name != "cache");
+        if let (Form::Key, Some(replication)) = (form, members.get_mut("replication")) {
+            *replication = standing_still(replication.take());
+        }
     }
     entry
+}
+
+/// How a replication stands, without how far it is.
+fn standing_still(replication: Value) -> Value {
+    const RUNNING: [&str; 6] = ["acknowledged", "appended", "fsyncs", "log_bytes", "position", "trimmed"];
+    const RUNNING_OF_A_NODE: [&str; 5] = ["filling", "lag", "left", "position", "rate"];
+    const RUNNING_OF_A_CHECK: [&str; 3] = ["done", "rows", "table"];
+    let mut still = without(replication, Form::Key, &RUNNING);
+    if let Some(check) = still.get_mut("verify").filter(|check| check["state"] == "running") {
+        *check = without(check.take(), Form::Key, &RUNNING_OF_A_CHECK);
+    }
+    let nodes = still.get_mut("nodes").and_then(Value::as_array_mut).into_iter().flatten();
+    for node in nodes {
+        *node = without(node.take(), Form::Key, &RUNNING_OF_A_NODE);
+        if let Some(Value::String(why)) = node.get_mut("why") {
+            *why = standing_words(why);
+        }
+    }
+    still
+}
+
+/// An object, for a key without some of its members.
+fn without(mut object: Value, form: Form, running: &[&str]) -> Value {
+    if let (Form::Key, Some(members)) = (form, object.as_object_mut()) {
+        members.retain(|name, _| !running.contains(&name.as_str()));
+    }
+    object
+}
+
+/// Words without their figures: "for 17 s more" is the same a second later.
+fn standing_words(words: &str) -> String {
+    let mut still = String::with_capacity(words.len());
+    for letter in words.chars() {
+        if !letter.is_ascii_digit() {
+            still.push(letter);
+        } else if !still.ends_with('0') {
+            still.push('0');
+        }
+    }
+    still
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_that_run_are_no_news() {
+        let words = |left: u32| standing_words(&format!("ejected, for {left} s more, 2 in a row"));
+        assert_eq!(words(17), words(9));
+        assert_ne!(words(17), standing_words("ejected"));
+        let entry_at = |position: u64, state: &str| {
+            let node = json!({ "name": "a", "state": state, "position": position, "lag": 1, "why": format!("{position} left") });
+            let check = json!({ "state": "running", "done": position, "tables": 3 });
+            let log =
+                json!({ "log": "open", "position": position, "fsyncs": position, "nodes": [node], "verify": check });
+            json!({ "name": "people", "figures": position, "replication": log })
+        };
+        let key = |position, state| entry(entry_at(position, state), Form::Key);
+        assert_eq!(key(7, "UP"), key(18, "UP"));
+        assert_ne!(key(7, "UP"), key(7, "DOWN"));
+        let sent = entry(entry_at(7, "UP"), Form::Sent);
+        assert_eq!((&sent["replication"]["nodes"][0]["position"], sent.get("figures")), (&json!(7), None));
+    }
 }

@@ -1,23 +1,31 @@
 //! What is sent each second: the point of history, and the figures of each endpoint and node. Endpoints are rows without
 //! names of members, since there may be a thousand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::admin::replication::{self, Comparison, Replication, Told};
 use crate::cluster::{LiveCluster, Member};
-use crate::model::{ClusterName, SqlName};
-use crate::observe::{Flow, Point, SqlFlow};
+use crate::model::{ClusterName, EndpointState, SqlName};
+use crate::observe::{Flow, Point, ServedEntry, SqlFlow};
 use crate::scaling::Scaler;
 use crate::sql::figures::Reading;
 
 /// Of one endpoint: id, requests, failures, in flight, latency in microseconds, health score.
 type EndpointRow = (u32, u64, u64, u32, u32, f32);
 
+/// Of one endpoint that is not as it should be: id, why, effective weight.
+type TroubleRow = (u32, String, f32);
+
 /// Of one node: name, statements, failures, rows, average time in milliseconds.
 type NodeRow<'t> = (&'t str, u64, u64, u64, f64);
+
+/// The endpoints of a cluster whose trouble is told each second, since it says for how long still. Where there are more,
+/// nobody reads them all.
+const MOST_IN_TROUBLE: usize = 50;
 
 #[derive(Serialize)]
 pub(super) struct Tick<'t> {
@@ -33,6 +41,7 @@ struct Cluster {
     #[serde(flatten)]
     flow: Flow,
     endpoints: Vec<EndpointRow>,
+    trouble: Vec<TroubleRow>,
 }
 
 #[derive(Serialize)]
@@ -40,6 +49,9 @@ struct Entry<'t> {
     #[serde(flatten)]
     flow: SqlFlow,
     nodes: Vec<NodeRow<'t>>,
+    /// Where every node holds everything: as the overview has it, without a comparison that is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replication: Option<Replication>,
 }
 
 #[derive(Serialize)]
@@ -51,18 +63,22 @@ impl<'t> Tick<'t> {
     /// Of the second that a point is of.
     pub(super) fn of(
         clusters: &BTreeMap<ClusterName, Arc<LiveCluster>>,
+        entries: &BTreeMap<SqlName, ServedEntry>,
         scalers: &BTreeMap<ClusterName, Arc<Scaler>>,
         point: &'t Point,
         readings: &'t BTreeMap<SqlName, Reading>,
     ) -> Self {
         let now = Instant::now();
         let cluster = |(name, flow): &'t (ClusterName, Flow)| {
-            let endpoints = clusters.get(name).map(|live| endpoints(live, now)).unwrap_or_default();
-            (name.as_str(), Cluster { flow: *flow, endpoints })
+            let (endpoints, trouble) = clusters.get(name).map(|live| endpoints(live, now)).unwrap_or_default();
+            (name.as_str(), Cluster { flow: *flow, endpoints, trouble })
         };
         let entry = |(name, flow): &'t (SqlName, SqlFlow)| {
-            let nodes = readings.get(name).map(nodes).unwrap_or_default();
-            (name.as_str(), Entry { flow: *flow, nodes })
+            let entry = entries.get(name);
+            let live = entry.and_then(|entry| clusters.get(&entry.spec.cluster));
+            let nodes = readings.get(name).map(|reading| nodes(reading, live)).unwrap_or_default();
+            let replication = entry.and_then(|entry| Some(running(replication::read(entry.entry.seat()?))));
+            (name.as_str(), Entry { flow: *flow, nodes, replication })
         };
         let scale = scalers.iter().map(|(name, scaler)| {
             let left = scaler.status().cooldown_left.unwrap_or_default();
@@ -78,21 +94,40 @@ impl<'t> Tick<'t> {
     }
 }
 
-fn endpoints(live: &LiveCluster, now: Instant) -> Vec<EndpointRow> {
+fn endpoints(live: &LiveCluster, now: Instant) -> (Vec<EndpointRow>, Vec<TroubleRow>) {
+    let (roster, mut trouble) = (live.roster(), Vec::new());
     let row = |member: &Arc<Member>| {
-        let load = member.load(now);
-        let (failures, score) = (member.figures().failures(), member.standing().verdict.score);
-        (member.id().0, load.requests, failures, load.in_flight, load.latency_ewma_us, score)
+        let (load, standing) = (member.load(now), member.standing());
+        let (verdict, id) = (&standing.verdict, member.id().0);
+        let is_well = standing.state() == EndpointState::Healthy && verdict.effective_weight >= 1.0;
+        if !is_well && trouble.len() < MOST_IN_TROUBLE {
+            trouble.push((id, verdict.reason.to_string(), verdict.effective_weight));
+        }
+        let failures = member.figures().failures();
+        (id, load.requests, failures, load.in_flight, load.latency_ewma_us, verdict.score)
     };
-    live.roster().members().iter().map(row).collect()
+    (roster.members().iter().map(row).collect(), trouble)
 }
 
-fn nodes(reading: &Reading) -> Vec<NodeRow<'_>> {
-    let rows = reading.nodes.iter().map(|(name, node)| {
-        let average_us = node.time_us.checked_div(node.statements).unwrap_or(0);
-        (name.as_str(), node.statements, node.failures, node.rows, average_us as f64 / 1000.0)
+/// The nodes of an entry that are in its cluster now.
+fn nodes<'t>(reading: &'t Reading, live: Option<&Arc<LiveCluster>>) -> Vec<NodeRow<'t>> {
+    let roster = live.map(|live| live.roster());
+    let members = roster.iter().flat_map(|roster| roster.members());
+    let present: BTreeSet<&str> = members.map(|member| member.endpoint().spec.name.as_str()).collect();
+    let rows = reading.nodes.iter().filter(|(name, _)| present.contains(name.as_str())).map(|(name, node)| {
+        // To the last place: what they took in a while is read from it.
+        let average_ms = node.time_us as f64 / node.statements.max(1) as f64 / 1000.0;
+        (name.as_str(), node.statements, node.failures, node.rows, average_ms)
     });
     rows.collect()
+}
+
+/// What runs of a replication.
+fn running(mut replication: Replication) -> Replication {
+    if let Told::Log(log) = &mut replication.told {
+        log.verify.take_if(|check| !matches!(check, Comparison::Running { .. }));
+    }
+    replication
 }
 
 #[cfg(test)]
@@ -126,8 +161,9 @@ mod tests {
         }
         let point =
             Point { at_ms: 1_785_000_000_000, clusters: vec![(name.clone(), Flow::default())], ..Point::default() };
-        let (clusters, none, readings) = (BTreeMap::from([(name, live)]), BTreeMap::new(), BTreeMap::new());
-        let make = || frame("tick", None, &Tick::of(&clusters, &none, &point, &readings));
+        let clusters = BTreeMap::from([(name, live)]);
+        let (entries, scalers, readings) = Default::default();
+        let make = || frame("tick", None, &Tick::of(&clusters, &entries, &scalers, &point, &readings));
         let text = make();
         let began = ThreadTime::now();
         (0..20).for_each(|_| assert_eq!(make().len(), text.len()));

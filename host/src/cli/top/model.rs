@@ -178,6 +178,7 @@ impl Model {
     }
 
     fn tick(&mut self, tick: Tick) {
+        self.overview.follow(&tick);
         (self.now_ms, self.total) = (tick.at_ms, tick.total);
         self.throughput.push_front(tick.total.per_second.round() as u64);
         self.throughput.truncate(SECONDS);

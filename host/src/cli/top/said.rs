@@ -19,6 +19,24 @@ pub(super) struct Overview {
     pub(super) sql: Vec<Entry>,
 }
 
+impl Overview {
+    /// Takes over what runs of it.
+    pub(super) fn follow(&mut self, tick: &Tick) {
+        for entry in &mut self.sql {
+            let running = tick.sql.get(&entry.name).and_then(|flow| flow.replication.as_ref());
+            entry.replication = running.cloned().or(entry.replication.take());
+        }
+        for cluster in &mut self.clusters {
+            let trouble = tick.clusters.get(&cluster.name).map(|flow| flow.trouble.as_slice()).unwrap_or_default();
+            for (id, reason, weight) in trouble {
+                let endpoint = cluster.endpoints.iter_mut().find(|endpoint| endpoint.id == *id);
+                let Some(endpoint) = endpoint else { continue };
+                (endpoint.reason, endpoint.effective_weight) = (reason.clone(), *weight);
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Health {
@@ -139,7 +157,11 @@ pub(super) struct ClusterFlow {
     #[serde(flatten)]
     pub(super) flow: Flow,
     pub(super) endpoints: Vec<EndpointFigures>,
+    pub(super) trouble: Vec<EndpointTrouble>,
 }
+
+/// Of one that is not as it should be: id, why, effective weight.
+pub(super) type EndpointTrouble = (u64, String, f64);
 
 /// Id, requests, failures, requests under way, mean latency in microseconds, health score.
 pub(super) type EndpointFigures = (u64, u64, u64, u64, f64, f64);
@@ -153,6 +175,7 @@ pub(super) struct SqlFlow {
     pub(super) p50_ms: Option<f64>,
     pub(super) p99_ms: Option<f64>,
     pub(super) nodes: Vec<NodeFigures>,
+    pub(super) replication: Option<Replication>,
 }
 
 /// Name, statements, failures, rows, mean time in milliseconds.

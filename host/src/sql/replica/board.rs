@@ -17,6 +17,7 @@ use super::log::{Outcome, Position, Record};
 use super::slot::{Outbox, Slot};
 use super::state::{Notice, Standing};
 use super::tally::{Rows, Stage, Tally, Told, Waiter};
+use crate::sql::dialect::Dialect;
 
 /// What is known of an entry that a node is at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Board {
     policy: Acknowledgement,
+    dialect: Dialect,
     pub(super) slots: Vec<Slot>,
     open: BTreeMap<Position, Tally>,
     /// The last entry that was there before: nobody here waits for it and those before it.
@@ -62,10 +64,12 @@ pub(super) struct Board {
 }
 
 impl Board {
-    pub(super) fn new(policy: Acknowledgement, slots: Vec<Slot>, last: Position) -> Self {
+    /// Nodes that speak a dialect, and have a log up to a position.
+    pub(super) fn new(policy: Acknowledgement, dialect: Dialect, slots: Vec<Slot>, last: Position) -> Self {
         let passed = Answer::Applied { affected: None };
         Self {
             policy,
+            dialect,
             slots,
             open: BTreeMap::new(),
             inherited: last,
@@ -236,7 +240,7 @@ impl Board {
 
     /// A node did something else than the others.
     pub(super) fn quarantine(&mut self, node: usize, position: Position, why: &str) {
-        let text = self.open.get(&position).map(Tally::text).unwrap_or_default();
+        let text = self.open.get(&position).map(|tally| tally.text(self.dialect)).unwrap_or_default();
         self.change(node, |standing| standing.differs(position, &text, why));
     }
 

@@ -160,7 +160,7 @@ impl Replicas {
             setup;
         let slots = slots(&nodes, journal.as_ref()).await?;
         let last = journal.durable();
-        let board = Board::new(acknowledgement, slots, last);
+        let board = Board::new(acknowledgement, backend.dialect(), slots, last);
         let marks = Marks::new(backend.dialect(), name.as_str(), journal.identity(), journal.epoch());
         let names = nodes.iter().map(|node| node.name.clone()).collect();
         let shared = Arc::new(Shared::new(board, journal, (events, cluster), names));

@@ -8,7 +8,12 @@ use tokio::sync::oneshot;
 
 use super::ack::Answer;
 use super::log::{Entry, Outcome};
+use crate::sql::dialect::Dialect;
+use crate::sql::masked::{joined, masked_text};
 use crate::sql::write::Returned;
+
+/// Statements of an entry that operators are shown.
+const SHOWN: usize = 20;
 
 /// What the statements of an entry have answered with; none for each that answers no rows.
 pub type Rows = Vec<Option<Returned>>;
@@ -78,19 +83,12 @@ impl Tally {
         Self { entry: None, answers: BTreeMap::new(), stage: Stage::Unasked, waiter, rows: None }
     }
 
-    /// Its statements, for operators.
-    pub(super) fn text(&self) -> String {
+    /// Its statements, for operators: without the values in them.
+    pub(super) fn text(&self, dialect: Dialect) -> String {
         let statements = self.entry.as_ref().map_or(&[][..], |entry| &entry.statements);
-        let texts: Vec<&str> = statements.iter().map(|statement| statement.sql.as_str()).collect();
-        shortened(&texts.join("; "))
-    }
-}
-
-/// As much of a text as operators are shown.
-fn shortened(text: &str) -> String {
-    const MOST: usize = 500;
-    match text.char_indices().nth(MOST) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
+        // Those that are shown, and no more.
+        let shown: Vec<String> =
+            statements.iter().take(SHOWN).map(|statement| masked_text(dialect, &statement.sql)).collect();
+        joined(shown.iter().map(String::as_str))
     }
 }

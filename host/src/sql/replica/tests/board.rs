@@ -5,16 +5,19 @@ use std::time::Instant;
 
 use super::super::ack::{Acknowledgement, Answer};
 use super::super::board::{Board, Claimed};
-use super::super::log::{Entry, Kind, Position, Record};
+use super::super::log::{Entry, Kind, Position, Record, Statement};
 use super::super::slot::Slot;
 use super::super::state::{Filling, Standing, State};
+use crate::sql::dialect::Dialect;
 
 #[test]
 fn of_an_entry_that_was_there_before_all_are_heard_who_come_to_it_and_not_only_who_was_ahead() {
     let (now, last) = (Instant::now(), Position(6));
     let slot = |node: u64| Slot::new(format!("n{node}"), Standing::new(Position(5)), false);
-    let mut board = Board::new(Acknowledgement::AllUp, (0..3).map(slot).collect(), last);
-    let entry = Entry { statements: Vec::new(), kind: Kind::Change, moment: 0 };
+    let mut board = Board::new(Acknowledgement::AllUp, Dialect::Sqlite, (0..3).map(slot).collect(), last);
+    let sql = "UPDATE t SET a = 'secret'".to_owned();
+    let statement = Statement { sql, params: Vec::new(), returns: false, named: None };
+    let entry = Entry { statements: vec![statement], kind: Kind::Change, moment: 0 };
     let record = Record { position: last, epoch: 1, entry: Arc::new(entry) };
     // One has done it before the process before this one ended, and is up by that.
     for (node, mark) in [(2, 6), (0, 5), (1, 5)] {
@@ -28,14 +31,15 @@ fn of_an_entry_that_was_there_before_all_are_heard_who_come_to_it_and_not_only_w
         let refused = Answer::Refused { class: "constraint".into(), message: "no".into() };
         board.answer(node, last, (refused, None), now);
     }
-    assert!(matches!(board.slots[2].standing.state(), State::Inconsistent { .. }), "most have refused it");
+    let State::Inconsistent { statement, .. } = board.slots[2].standing.state() else { panic!("most have refused it") };
+    assert_eq!(statement, "UPDATE t SET a = ?", "operators see no values");
     assert!(board.is_in_service(0) && board.is_in_service(1));
 }
 
 /// A board of nodes that answer, and stand at these marks.
 fn standing(policy: Acknowledgement, marks: &[u64], last: Position, now: Instant) -> Board {
     let slot = |(node, mark): (usize, &u64)| Slot::new(format!("n{node}"), Standing::new(Position(*mark)), false);
-    let mut board = Board::new(policy, marks.iter().enumerate().map(slot).collect(), last);
+    let mut board = Board::new(policy, Dialect::Sqlite, marks.iter().enumerate().map(slot).collect(), last);
     for (node, mark) in marks.iter().enumerate() {
         board.stand(node, |standing| standing.connected(Position(*mark), last, now));
     }
@@ -47,7 +51,7 @@ fn nobody_is_given_up_who_was_not_asked_or_while_no_node_that_is_up_has_more() {
     let (now, last) = (Instant::now(), Position(100));
     // After a restart, with what was noted before.
     let slot = |(node, mark)| Slot::new(format!("n{node}"), Standing::new(Position(mark)), false);
-    let mut board = Board::new(Acknowledgement::One, [(0, 98), (1, 100)].map(slot).into(), last);
+    let mut board = Board::new(Acknowledgement::One, Dialect::Sqlite, [(0, 98), (1, 100)].map(slot).into(), last);
     board.give_up_last("full");
     board.stand(1, |standing| standing.connected(last, last, now));
     board.give_up_last("full");
