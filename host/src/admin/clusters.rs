@@ -1,5 +1,4 @@
-//! `GET /api/clusters`: each cluster, who chooses in it, and its endpoints with their figures. `GET /api/policies`: who may
-//! judge in them.
+//! `GET /api/clusters`: each cluster, who chooses and judges in it, and its endpoints with their figures.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -11,6 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::events::time;
+use super::hidden;
 use super::server::Shared;
 use crate::cluster::{LiveCluster, Member};
 use crate::config::{PolicySpec, StrategySpec};
@@ -45,7 +45,7 @@ pub(crate) struct Cluster {
 /// A plugin that is put to use.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Plugged {
-    /// Its configuration.
+    /// Its configuration; `(secret)` stands for what is one.
     #[schema(value_type = Object)]
     pub(crate) config: Value,
     /// Its name.
@@ -162,8 +162,7 @@ pub(super) fn policy(spec: &PolicySpec) -> Plugged {
 }
 
 fn plugged(plugin: &str, config: &str) -> Plugged {
-    // Always an object: that is what the configuration's table becomes.
-    Plugged { config: serde_json::from_str(config).unwrap_or_default(), plugin: plugin.to_owned() }
+    Plugged { config: hidden::shown(config), plugin: plugin.to_owned() }
 }
 
 fn source((kind, sighting): &(SourceKind, Sighting)) -> Source {

@@ -57,7 +57,7 @@ pub(crate) struct Mistake {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Validity {
     mistakes: Vec<Mistake>,
-    /// Whether it could serve, as far as the text alone tells.
+    /// Whether it could serve, as far as the text and the passwords that it names tell.
     valid: bool,
     /// What in it would have no effect before the next start.
     warnings: Vec<String>,
@@ -98,7 +98,8 @@ fn mistake(mistake: &ConfigError) -> Mistake {
     }
 }
 
-/// What would be wrong with a configuration: every mistake at once. Changes nothing, and asks nobody.
+/// What would be wrong with a configuration: every mistake at once. Changes nothing, and asks nobody; of the files that it names
+/// only those with passwords are read.
 #[utoipa::path(post, path = "/api/config/validate", tag = "config",
     request_body(content = String, description = "The text of a configuration, in TOML; at most 1 MiB.", content_type = "text/plain"),
     responses(
@@ -117,8 +118,8 @@ pub(super) async fn validate(State(shared): State<Shared>, Sent(body): Sent) -> 
     let text = std::str::from_utf8(&body)
         .map_err(|error| Problem::bad_request(format!("the text is not UTF-8: {error}")))?
         .to_owned();
-    // The longest text takes a moment, which others are not to wait for.
-    // As if it stood in the place of the file.
+    // As if it stood in the place of the file. A long text takes a moment, and so does a file with a password that it names:
+    // others are not to wait for that.
     let (file, overrides) = (Arc::clone(&shared.file), Arc::clone(&shared.overrides));
     let parsed = tokio::task::spawn_blocking(move || parse(&text, &file, &overrides)).await;
     let parsed = parsed.map_err(|stopped| Problem::unavailable(format!("the text could not be read: {stopped}")))?;

@@ -98,7 +98,13 @@ fn refusals(operation: &mut Operation, commands: bool) {
         say(&mut operation.responses, "401", "There is a token, and it was not shown.");
     }
     if commands {
-        say(&mut operation.responses, "403", "A read-only token, or a page of another origin.");
+        say(&mut operation.responses, "403", "A read-only token, a page of another origin, or as with every question.");
+    } else if !is_open {
+        say(
+            &mut operation.responses,
+            "403",
+            "There is no token, and it was asked for by a name other than `localhost`.",
+        );
     }
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response

@@ -19,6 +19,7 @@ use crate::model::{AdminState, EndpointId, EndpointName, Weight};
 
 /// Which endpoint exactly, and which weight.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// The cluster, where several have an endpoint of that name.

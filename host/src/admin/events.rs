@@ -26,6 +26,7 @@ const USUAL: usize = 100;
 
 /// Which events.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// Those with a number over this one.

@@ -18,6 +18,7 @@ use crate::scaling::{NodeState, Status};
 
 /// In which form.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// In which form; without, as `Accept` asks.

@@ -1,11 +1,12 @@
 //! Commands from other web pages are refused: a page that an operator has open somewhere must not be able to change
 //! anything here. Browsers say where a request comes from; programs such as curl do not, and need not. A page that had its
-//! own name lead here would look like one of ours: so from a browser only an address is taken for us, or `localhost`.
+//! own name lead here would look like one of ours: so from a browser only an address is taken for us, or `localhost`. By
+//! another name nobody is answered, where neither a token nor a word of the operator's says otherwise.
 
 use std::net::IpAddr;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -35,11 +36,38 @@ pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
     }
 }
 
+/// How a request is refused that asks for another name.
+pub(super) fn unnamed() -> Problem {
+    Problem::forbidden(
+        "without a token only an IP address or `localhost` is answered to: ask by one of these, or set a token, or say \
+         [admin] allow_without_token = true",
+    )
+}
+
+/// Whether a request asks for a name that somebody may have lead here. One that asks for none comes from no page.
+pub(super) fn is_named(uri: &Uri, headers: &HeaderMap) -> bool {
+    asked_for(uri, headers).is_some_and(|host| !is_address(host))
+}
+
+/// The host that a request asks for, without the port.
+pub(super) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    asked_for(uri, headers).map(without_port)
+}
+
+fn asked_for<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let said = || headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    uri.authority().map(|authority| authority.as_str()).or_else(said)
+}
+
+fn without_port(host: &str) -> &str {
+    host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name)
+}
+
 /// Whether a `Host` is one that nobody can have lead elsewhere.
 fn is_address(host: &str) -> bool {
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
-    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    bare == "localhost" || bare.parse::<IpAddr>().is_ok()
+    let name = without_port(host).to_ascii_lowercase();
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&name);
+    bare == "localhost" || bare.ends_with(".localhost") || bare.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ enum Outcome {
 
 /// By force or not.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Forcing {
     /// Has `round-robin` choose wherever it chooses now.
@@ -93,6 +94,7 @@ pub(crate) struct Line {
         (status = 400, description = "No name of a plugin, or the body broke off."),
         (status = 413, description = "More bytes than plugins.limits.file_bytes."),
         (status = 422, description = "The component is not taken: `detail` says why."),
+        (status = 503, description = "It could not be tried out."),
     ))]
 pub(super) async fn upload(
     State(shared): State<Shared>,
@@ -107,7 +109,7 @@ pub(super) async fn upload(
         false => Problem::bad_request(format!("the body broke off: {error}")),
     })?;
     let uploaded = shared.supervisor.upload(name.clone(), bytes.to_bytes().into()).await;
-    let Uploaded { swap, unkept } = uploaded.map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let Uploaded { swap, unkept } = uploaded.map_err(|error| refused(error.into()))?;
     Ok(Json(verdict(&shared, &name, swap, unkept.is_none())))
 }
 
@@ -118,6 +120,7 @@ pub(super) async fn upload(
     (status = 404, description = "No such plugin."),
     (status = 409, description = "There is no version before this one."),
     (status = 422, description = "The version before cannot be seated any more."),
+    (status = 503, description = "The change was stopped."),
 ))]
 pub(super) async fn rollback(
     State(shared): State<Shared>,
@@ -140,6 +143,7 @@ pub(super) async fn rollback(
         (status = 404, description = "No such plugin."),
         (status = 409, description = "It is used: `detail` says where."),
         (status = 422, description = "What would choose in its place cannot be seated."),
+        (status = 503, description = "The change was stopped."),
     ))]
 pub(super) async fn disable(
     State(shared): State<Shared>,

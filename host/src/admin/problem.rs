@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use axum::Json;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::body::Body;
+use axum::http::{self, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -85,6 +86,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// Answering came to no end.
+    pub(crate) fn broken() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "answering broke down; the log says where")
+    }
+
     /// It was asked for too soon.
     pub(crate) fn too_soon(detail: impl Into<String>, retry_after: Duration) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
@@ -100,10 +106,9 @@ impl Problem {
         self.also.push((member, value.into()));
         self
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    /// The answer that says so.
+    pub(crate) fn into_http(self) -> http::Response<Bytes> {
         let details = Details {
             detail: self.detail,
             status: self.status.as_u16(),
@@ -115,7 +120,8 @@ impl IntoResponse for Problem {
         if let Value::Object(members) = &mut body {
             members.extend(self.also.into_iter().map(|(member, value)| (member.to_owned(), value)));
         }
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = http::Response::new(Bytes::from(body.to_string()));
+        *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_TYPE));
         if self.status == StatusCode::UNAUTHORIZED {
@@ -127,6 +133,12 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.into_http().map(Body::from)
     }
 }
 

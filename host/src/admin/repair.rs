@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::asked::{Asked, InPath};
 use super::problem::Problem;
 use super::server::Shared;
+use super::sql;
 use crate::sql::replica::{NoRebuild, NoTrust, Sequencer, Stage};
 
 /// Where it is seen how far things are.
@@ -107,11 +108,7 @@ pub(super) async fn trust(
 
 /// Who writes to an entry's nodes.
 fn sequencer(shared: &Shared, name: &str) -> Result<Arc<Sequencer>, Problem> {
-    let served = shared.served();
-    let Some(found) = served.sql.get(name) else {
-        let all: Vec<&str> = served.sql.keys().map(|entry| entry.as_str()).collect();
-        return Err(Problem::not_found(format!("no SQL entry is named `{name}`; there are: {}", all.join(", "))));
-    };
+    let found = sql::find(shared, name)?;
     let Some(seat) = found.entry.seat() else {
         return Err(Problem::conflict(format!("the nodes of `{name}` are not replicated")));
     };

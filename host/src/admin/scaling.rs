@@ -129,6 +129,7 @@ enum Action {
 
 /// Which cluster, where several are scaled.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
     /// The cluster; it need not be named when only one is scaled.

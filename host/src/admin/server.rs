@@ -8,17 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
+use axum::extract::DefaultBodyLimit;
 use axum::{Router, middleware};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::access::{self, Tokens};
+use super::admission::BODY_BYTES;
 use super::document::{self, Document};
 use super::stream::{self, Live};
+use super::tokens::Tokens;
 use super::{
-    clusters, config, console, effective, endpoints, events, health, metrics, plugin_commands, plugins, problem,
-    repair, scaling, sql, strategy,
+    access, clusters, config, connections, console, effective, endpoints, events, health, metrics, panics,
+    plugin_commands, plugins, problem, repair, scaling, sql, strategy,
 };
 use crate::config::{Overrides, ReloadStatus};
 use crate::discovery::Directory;
@@ -58,11 +60,17 @@ pub struct Shared {
     pub overrides: Arc<Overrides>,
     /// The configuration file.
     pub file: Arc<Path>,
-    /// What lets one in.
+    /// What lets one in where this is shared.
     pub tokens: Arc<ArcSwap<Tokens>>,
 }
 
 impl Shared {
+    /// The same for another place, with tokens of its own.
+    #[must_use]
+    pub fn behind(&self, tokens: Arc<Tokens>) -> Self {
+        Self { tokens: Arc::new(ArcSwap::new(tokens)), ..self.clone() }
+    }
+
     /// What is being served at this moment.
     pub(super) fn served(&self) -> Arc<Served> {
         Arc::clone(&self.served.borrow())
@@ -108,12 +116,9 @@ impl Bound {
 
     /// Serves there.
     pub fn serve(self, shared: Shared) -> Server {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(self.listener, router(shared)).with_graceful_shutdown(async {
-            // Dropping the sender is the signal.
-            let _ = stopped.await;
-        });
-        tokio::spawn(server.into_future());
+        // Dropping the sender is the signal.
+        let (stop, stopped) = watch::channel(());
+        tokio::spawn(connections::serve(self.listener, router(shared), stopped));
         tracing::info!(address = %self.address, "admin API listening");
         Server { address: self.address, _stop: stop }
     }
@@ -128,7 +133,7 @@ impl AsFd for Bound {
 /// A running admin server. Ends when it is stopped or dropped; answers under way are finished.
 pub struct Server {
     address: SocketAddr,
-    _stop: oneshot::Sender<()>,
+    _stop: watch::Sender<()>,
 }
 
 impl Server {
@@ -150,7 +155,9 @@ pub fn router(shared: Shared) -> Router {
         .merge(console::routes())
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(middleware::from_fn_with_state(shared.clone(), access::check))
+        .layer(middleware::from_fn(panics::catch))
         .with_state(shared)
 }
 

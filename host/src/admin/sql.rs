@@ -7,6 +7,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::problem::Problem;
 use super::replication::{self, Replication};
 use super::server::Shared;
 use crate::config::SqlEntry;
@@ -132,6 +133,15 @@ pub(super) async fn entries(State(shared): State<Shared>) -> Json<Entries> {
 /// All SQL entries as they are now.
 pub(crate) fn read(shared: &Shared) -> Entries {
     Entries { entries: shared.served().sql.values().map(entry).collect() }
+}
+
+/// The entry of a name.
+pub(super) fn find(shared: &Shared, name: &str) -> Result<ServedEntry, Problem> {
+    let served = shared.served();
+    served.sql.get(name).cloned().ok_or_else(|| {
+        let all: Vec<&str> = served.sql.keys().map(|entry| entry.as_str()).collect();
+        Problem::not_found(format!("no SQL entry is named `{name}`; there are: {}", all.join(", ")))
+    })
 }
 
 fn entry(served: &ServedEntry) -> Entry {

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::asked::{Asked, InPath, Sent};
 use super::clusters::{self, Plugged};
+use super::hidden;
 use super::plugins::{PluginState, used_by};
 use super::problem::Problem;
 use super::server::Shared;
@@ -19,6 +20,7 @@ use crate::plugin::{PluginEntry, SeatError, World, builtins};
 
 /// Which strategy, and where.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// The plugin that is to choose.
@@ -139,8 +141,8 @@ pub(super) async fn switch(
     Sent(body): Sent,
 ) -> Result<Json<Switched>, Problem> {
     let name = wanted.strategy.ok_or_else(|| Problem::bad_request("say which: `?strategy=NAME`"))?;
-    let spec = spec(&name, config(&body?)?)?;
     let clusters = wanted_clusters(&shared, wanted.cluster.as_deref())?;
+    let spec = spec(&shared, &clusters, &name, config(&body?)?)?;
     switched(&shared, clusters, spec).await
 }
 
@@ -164,13 +166,26 @@ pub(super) async fn choose(
 ) -> Result<Json<Switched>, Problem> {
     let Choice { plugin, config } = body.json()?;
     let clusters = wanted_clusters(&shared, Some(&cluster))?;
-    let spec = spec(&plugin, Value::Object(config).to_string())?;
+    let spec = spec(&shared, &clusters, &plugin, config)?;
     switched(&shared, clusters, spec).await
 }
 
-fn spec(plugin: &str, config: String) -> Result<StrategySpec, Problem> {
+/// A strategy for some clusters. A secret in its configuration may be as it is shown: it is the one that is there at present.
+fn spec(
+    shared: &Shared,
+    clusters: &[ClusterName],
+    plugin: &str,
+    config: Map<String, Value>,
+) -> Result<StrategySpec, Problem> {
     let plugin = PluginName::new(plugin).map_err(|error| Problem::bad_request(format!("strategy: {error}")))?;
-    Ok(StrategySpec { plugin, config })
+    let assignments = shared.supervisor.assignments();
+    let present: Vec<_> = clusters.iter().map(|cluster| assignments.get(cluster).cloned()).collect();
+    let config = hidden::meant(plugin.as_str(), config, &present).ok_or_else(|| {
+        Problem::unprocessable(
+            "a value is hidden, and there is no present one in its place: write it out, or leave it out",
+        )
+    })?;
+    Ok(StrategySpec { plugin, config: config.to_string() })
 }
 
 async fn switched(shared: &Shared, clusters: Vec<ClusterName>, spec: StrategySpec) -> Result<Json<Switched>, Problem> {
@@ -195,13 +210,12 @@ fn wanted_clusters(shared: &Shared, wanted: Option<&str>) -> Result<Vec<ClusterN
     }
 }
 
-/// The configuration in a body, as JSON text; an empty body is an empty table.
-fn config(body: &Bytes) -> Result<String, Problem> {
+/// The configuration in a body; an empty body is an empty table.
+fn config(body: &Bytes) -> Result<Map<String, Value>, Problem> {
     if body.trim_ascii().is_empty() {
-        return Ok("{}".to_owned());
+        return Ok(Map::new());
     }
-    let table: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+    serde_json::from_slice(body).map_err(|error| {
         Problem::bad_request(format!("the body is the strategy's configuration, a JSON object: {error}"))
-    })?;
-    Ok(Value::Object(table).to_string())
+    })
 }

@@ -16,9 +16,9 @@ use super::desk::Desk;
 use super::seats::{Place, take};
 use super::ward::Ward;
 use crate::config::{Cluster, Config, SqlEntry};
-use crate::model::{ClusterName, Events, SqlName};
+use crate::model::{ClusterName, Events, RequestHead, SqlName};
 use crate::observe::ServedEntry;
-use crate::proxy::{Service, ServiceBody, ServiceRequest};
+use crate::proxy::{Refusal, Service, ServiceBody, ServiceRequest};
 use crate::routing::Chooser;
 use crate::sql::figures::Figures;
 use crate::sql::http;
@@ -165,8 +165,8 @@ struct Window {
 }
 
 impl Service for Window {
-    fn body_bytes(&self) -> u64 {
-        self.service.body_bytes() as u64
+    fn admit(&self, _: &RequestHead) -> Result<u64, Refusal> {
+        Ok(self.service.body_bytes() as u64)
     }
 
     fn call(&self, request: ServiceRequest) -> BoxFuture<'static, Response<ServiceBody>> {

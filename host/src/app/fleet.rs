@@ -45,7 +45,7 @@ pub(super) struct Fleet {
     tell: Tell,
     publish: watch::Sender<Arc<Served>>,
     admin: admin::Shared,
-    /// The same behind routes.
+    /// The same behind routes, with tokens of its own.
     mount: Arc<dyn Service>,
     /// Where the admin API is.
     admin_address: Option<SocketAddr>,
@@ -105,7 +105,7 @@ impl Fleet {
             desk,
             tell,
             publish,
-            mount: Mount::service(admin::router(admin.clone()), Arc::clone(&admin.draining)),
+            mount: Mount::service(admin.clone()),
             admin,
             admin_address: None,
             admin_server: None,
@@ -126,8 +126,9 @@ impl Fleet {
         };
         let Prepared { wards, assignments, mut seats, mut policies, listeners, sockets, recorders, admin, tokens } =
             prepared;
-        // First, so that nothing is served under the tokens before.
-        tokens.into_iter().for_each(|tokens| self.admin.tokens.store(Arc::new(tokens)));
+        if let Some(tokens) = tokens {
+            self.guard(Arc::new(tokens), admin.is_some());
+        }
 
         let earlier = Arc::clone(&self.publish.borrow().config);
         let disbanded = self.crews.follow(&earlier, &config, &wards).await;
@@ -163,6 +164,7 @@ impl Fleet {
         if let Some(bound) = &admin {
             self.admin_address = bound.as_ref().map(admin::Bound::address);
         }
+        config::warnings(&config).iter().for_each(|warning| tracing::warn!("{warning}"));
         self.publish(config);
         self.ports.relieve();
         // Only now, so that it never answers from what is not served yet.
@@ -173,6 +175,20 @@ impl Fleet {
             }
         }
         Ok(())
+    }
+
+    /// Lets operators in by other tokens. What is served until the change is made, at another address or behind a route,
+    /// keeps those that it has: fewer may be enough only where the API is to be.
+    fn guard(&mut self, tokens: Arc<admin::Tokens>, moves: bool) {
+        for file in tokens.exposed() {
+            tracing::warn!(file = %file.display(), "everybody on this machine may read this token: chmod o-r");
+        }
+        tokens.follow();
+        match moves {
+            true => self.admin = self.admin.behind(Arc::clone(&tokens)),
+            false => self.admin.tokens.store(Arc::clone(&tokens)),
+        }
+        self.mount = Mount::service(self.admin.behind(tokens));
     }
 
     /// Shows what is served now.

@@ -1,5 +1,6 @@
 //! The admin API behind a route of a listener: the same router as at its own address. Its requests are carried out on the
-//! control runtime, beside the workers; a client that leaves ends its own, and so does the end of the process.
+//! control runtime, beside the workers; a client that leaves ends its own, and so does the end of the process. Who may not
+//! ask, and what is too long, is refused before the body is taken.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::runtime::Handle;
@@ -21,10 +22,9 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 use tower_service::Service as _;
 
-use crate::proxy::{Service, ServiceBody, ServiceRequest};
-
-/// The largest body that it takes: that of a plugin. Each path has a bound of its own below that.
-const BODY_BYTES: u64 = 64 << 20;
+use crate::admin::{self, Problem};
+use crate::model::RequestHead;
+use crate::proxy::{Refusal, Service, ServiceBody, ServiceRequest};
 
 /// Pieces of a response that may wait for the client.
 const WAITING: usize = 2;
@@ -34,9 +34,9 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// The admin API, as the workers see it.
 pub(super) struct Mount {
+    shared: admin::Shared,
     router: Router,
     control: Handle,
-    draining: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Mount {
@@ -46,23 +46,22 @@ impl fmt::Debug for Mount {
 }
 
 impl Mount {
-    /// The API of a router; called on the runtime that is to carry out its requests. `draining` ends responses that would
-    /// go on for ever.
-    pub(super) fn service(router: Router, draining: Arc<AtomicBool>) -> Arc<dyn Service> {
+    /// The API over what is shared; called on the runtime that is to carry out its requests.
+    pub(super) fn service(shared: admin::Shared) -> Arc<dyn Service> {
         // Made up once, and not for each request.
-        let router = router.with_state(());
-        Arc::new(Self { router, control: Handle::current(), draining })
+        let router = admin::router(shared.clone()).with_state(());
+        Arc::new(Self { shared, router, control: Handle::current() })
     }
 }
 
 impl Service for Mount {
-    fn body_bytes(&self) -> u64 {
-        BODY_BYTES
+    fn admit(&self, head: &RequestHead) -> Result<u64, Refusal> {
+        admin::admit(&self.shared, head).map_err(|problem| Box::new(problem.into_http().map(ServiceBody::Whole)))
     }
 
     fn call(&self, request: ServiceRequest) -> BoxFuture<'static, Response<ServiceBody>> {
         let (mut router, control) = (self.router.clone(), self.control.clone());
-        let draining = Arc::clone(&self.draining);
+        let draining = Arc::clone(&self.shared.draining);
         Box::pin(async move {
             // Dropped, it aborts what it runs.
             let mut task = JoinSet::new();
@@ -74,7 +73,7 @@ impl Service for Mount {
             task.spawn_on(work, &control);
             match task.join_next().await {
                 Some(Ok(response)) => response,
-                Some(Err(_)) | None => broke_down(),
+                Some(Err(_)) | None => Problem::broken().into_http().map(ServiceBody::Whole),
             }
         })
     }
@@ -132,10 +131,4 @@ async fn send(mut body: Body, pieces: mpsc::Sender<Option<Bytes>>, draining: Arc
             return;
         }
     }
-}
-
-fn broke_down() -> Response<ServiceBody> {
-    let mut response = Response::new(ServiceBody::Whole(Bytes::from_static(b"answering broke down\n")));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
 }

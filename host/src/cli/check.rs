@@ -15,7 +15,7 @@ use crate::admin::Tokens;
 use crate::app::checking::backend;
 use crate::circuit::Circuits;
 use crate::cluster::LiveCluster;
-use crate::config::{Cluster, Config, Overrides, SourceSpec, load};
+use crate::config::{self, Cluster, Config, Overrides, SourceSpec, load};
 use crate::discovery::{Directory, SourceKey, Wanted, Wish, source_of};
 use crate::model::{Catalog, ClusterName, EndpointSpec, Events};
 use crate::plugin::{Folder, PluginEngine, SeatError, Supervisor};
@@ -31,6 +31,7 @@ pub(super) async fn run(path: &Path, overrides: &Overrides) -> anyhow::Result<()
     let (listeners, clusters) =
         (counted(config.listeners.len(), "listener"), counted(config.clusters.len(), "cluster"));
     say(&format!("{}: {listeners}, {clusters}", path.display()));
+    config::warnings(&config).iter().for_each(|warning| say(&format!("  {warning}")));
     let (blind, catalog) = check_sources(&config).await;
     let wrong = check_tokens(&config)
         + check_plugins(&config).await?

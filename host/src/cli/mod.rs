@@ -56,7 +56,7 @@ enum Command {
     Node(node::Options),
     /// Look after the backends registered in a Redis, which Leverframes follow: check them, and take registrations.
     Orchestrate(orchestrate::Options),
-    /// Tell how a running Leverframe is: 0 when all is well, 1 when it cannot be asked, 2 when something is not well.
+    /// Tell how a running Leverframe is: 0 when all is well, 1 when it cannot be asked, 3 when something is not well.
     Status(status::Options),
     /// Watch a Leverframe that runs, in the terminal: traffic, endpoints, plugins, SQL, events.
     Top(top::Options),

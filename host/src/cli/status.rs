@@ -17,8 +17,8 @@ const PARTS: [(&str, &str); 6] = [
     ("config", "/api/config"),
 ];
 
-/// The exit code when something is not well.
-const UNWELL: u8 = 2;
+/// The exit code when something is not well; 2 is for what cannot be asked at all, as with every command.
+const UNWELL: u8 = 3;
 
 /// Whom to ask, and how to tell.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,7 @@ pub(super) fn main(options: &Options) -> ExitCode {
     let wrong = wrong(&parts);
     match options.json {
         true => say(&Value::Object(parts).to_string()),
-        false => say(&table(&parts, &wrong)),
+        false => say(&printable(&table(&parts, &wrong))),
     }
     if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(UNWELL) }
 }
@@ -58,6 +58,15 @@ async fn ask(options: &Options) -> anyhow::Result<Map<String, Value>> {
         parts.insert(name.to_owned(), list.filter(Value::is_array).unwrap_or(answer));
     }
     Ok(parts)
+}
+
+/// A text for a terminal, which is not to do what the reason of a plugin, say, would have it do.
+fn printable(text: &str) -> String {
+    let escaped = |c: char| match c.is_control() && c != '\n' {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// What is not well, one line for each.
@@ -212,6 +221,11 @@ mod tests {
         let table = table(&parts, &[]);
         assert!(table.contains("one  127.0.0.1:81  HEALTHY"), "{table}");
         assert!(table.ends_with("scale web: 1 wanted: web-1 running\nAll is well."), "{table}");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(printable("one\n\u{1b}[31mtwo\u{9b}"), "one\n\\u{1b}[31mtwo\\u{9b}");
     }
 
     #[test]

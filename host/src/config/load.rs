@@ -1,4 +1,4 @@
-//! From a file, or its text, to a configuration. Pure but for reading the file.
+//! From a file, or its text, to a configuration. Pure but for reading the file, and the files with passwords that it names.
 
 use std::io;
 use std::path::Path;
@@ -14,7 +14,8 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Config, ConfigErrors> 
     parse(&text(path, std::fs::read(path))?, path, overrides)
 }
 
-/// Compiles a text. `origin` is the file that it comes from: errors name it, and relative paths start in its folder.
+/// Compiles a text. `origin` is the file that it comes from: errors name it, and relative paths start in its
+/// folder. Files with passwords that it names are read, if they are short regular files; tokens are not.
 pub fn parse(text: &str, origin: &Path, overrides: &Overrides) -> Result<Config, ConfigErrors> {
     let (file, mut problems) = read(text);
     let folder = origin.parent().unwrap_or(Path::new(""));

@@ -8,7 +8,8 @@
 //! [`Reloader`] follows the file while the program runs. Whether a new configuration can be put to work is not decided
 //! here but by the `apply` that the application passes in; whatever fails, the last good configuration stays.
 //!
-//! Nothing here opens a socket, starts a plugin or reads the environment by itself.
+//! Nothing here opens a socket, starts a plugin or reads the environment by itself. Of files, a text that is compiled may
+//! have those read that hold passwords.
 
 mod compile;
 mod defaults;
@@ -22,10 +23,12 @@ mod read;
 mod recording;
 mod reload;
 mod resilience;
+mod secret_file;
 mod settings;
 mod sources;
 mod sql;
 mod units;
+mod warnings;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +47,7 @@ pub use resilience::{
     Capacity, Check, CheckKind, Circuit, FailureRatio, Failures, Health, Hedge, HttpCheck, PolicySpec, Retry,
     RetryBudget, SqlCheck,
 };
+pub use secret_file::read_secret;
 pub use settings::{
     Admin, BodyRate, Cluster, Config, HostMatch, Limits, Listener, PathMatch, PluginLimits, Plugins, Pool, RequestRate,
     Route, RouteMatch, RouteTarget, StrategySpec, Timeouts, TokenSpec,
@@ -58,3 +62,4 @@ pub use sql::{
     SqlLimits, TableSpec, TopologySpec,
 };
 pub use units::{duration, written};
+pub use warnings::warnings;

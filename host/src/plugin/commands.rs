@@ -1,6 +1,9 @@
 //! What operators have done about plugins: another version that they send, the one before, no use at all. Each goes on to its
 //! end once it is begun, also when nobody waits for it any more.
 
+use std::fs::{File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +12,7 @@ use super::error::{CommandError, LoadError};
 use super::folder::file_of;
 use super::supervisor::{Supervisor, Swap};
 use super::version::Origin;
+use super::workshop::blocking;
 use crate::config::StrategySpec;
 use crate::model::{ClusterName, PluginName};
 
@@ -32,11 +36,23 @@ impl Supervisor {
     pub async fn upload(self: &Arc<Self>, name: PluginName, bytes: Vec<u8>) -> Result<Uploaded, LoadError> {
         let supervisor = Arc::clone(self);
         let uploading = tokio::spawn(async move {
-            let path = supervisor.folder().map(|folder| file_of(&folder, &name));
+            // One after the other: what serves is what is kept, and one is enough to be tried out at a time.
+            let _turn = supervisor.uploads.lock().await;
+            let path = match supervisor.folder() {
+                None => None,
+                Some(folder) => {
+                    let name = name.clone();
+                    Some(blocking(move || Ok(file_of(&folder, &name))).await?)
+                }
+            };
+            let origin = path.clone().map_or(Origin::Sent, Origin::File);
+            let offered = supervisor.try_offer(&name, bytes.clone(), &origin).await;
+            // Whoever sent it is told, and everything is as it was: there is nothing to keep in mind.
+            let swap = offered.inspect_err(|error| {
+                tracing::error!(plugin = name.as_str(), %error, "an operator sent a plugin that is not taken");
+            })?;
             // What an operator sends is wanted, also when they went back from it before.
             supervisor.state.lock().await.gone_back.remove(&name);
-            let origin = path.clone().map_or(Origin::Sent, Origin::File);
-            let swap = supervisor.offer(&name, bytes.clone(), origin).await?;
             let unkept = match path {
                 None => Some("there is no plugin folder (plugins.folder) to keep it in".to_owned()),
                 Some(path) => keep(path, bytes).await.err(),
@@ -156,12 +172,14 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if std::fs::read(path).is_ok_and(|there| there == bytes) {
         return Ok(());
     }
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
     // Not an end that the watcher looks for; beside the file, since only within a file system is renaming one step.
-    let beside = path.with_extension("wasm.sent");
-    let mut file = std::fs::File::create(&beside)?;
-    let done = std::io::Write::write_all(&mut file, bytes).and_then(|()| file.sync_all());
-    done.and_then(|()| std::fs::rename(&beside, path)).inspect_err(|_| drop(std::fs::remove_file(&beside)))
+    let mut beside = tempfile::Builder::new();
+    let mut beside = beside.suffix(".sent").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
+    beside.write_all(bytes)?;
+    beside.as_file().sync_all()?;
+    beside.persist(path)?;
+    // The new name, too, is to be there after a crash.
+    File::open(folder)?.sync_all()
 }

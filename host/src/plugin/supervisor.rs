@@ -55,6 +55,8 @@ pub struct Supervisor {
     pub(super) works: Works,
     plugins: ArcSwap<Plugins>,
     pub(super) state: Mutex<State>,
+    /// Held while an upload is tried out and kept.
+    pub(super) uploads: Mutex<()>,
     shown: ArcSwap<Shown>,
 }
 
@@ -88,7 +90,7 @@ impl Supervisor {
         builtins().for_each(|(name, _)| registry.change(&name, |_| {}));
         let plugins = ArcSwap::from_pointee(plugins);
         let (works, state, shown) = (Works::nowhere(), Mutex::default(), ArcSwap::default());
-        Self { engine, seats, registry, works, plugins, state, shown }
+        Self { engine, seats, registry, works, plugins, state, uploads: Mutex::default(), shown }
     }
 
     /// Tells of what is compiled.
@@ -141,16 +143,25 @@ impl Supervisor {
     /// everything is as it was, and the registry says why.
     pub async fn offer(&self, name: &PluginName, bytes: Vec<u8>, origin: Origin) -> Result<Swap, LoadError> {
         let hash = ContentHash::of(&bytes);
+        let outcome = self.try_offer(name, bytes, &origin).await;
+        outcome.inspect_err(|error| self.refuse(name, Some(hash), origin, error.to_string()))
+    }
+
+    /// The same, but the registry says nothing of an error.
+    pub(super) async fn try_offer(
+        &self,
+        name: &PluginName,
+        bytes: Vec<u8>,
+        origin: &Origin,
+    ) -> Result<Swap, LoadError> {
+        let hash = ContentHash::of(&bytes);
         if self.registry.current(name).is_some_and(|current| current.artifact.hash() == hash) {
             self.registry.change(name, |entry| (entry.refused, entry.note) = (None, None));
             return Ok(Swap::Unchanged);
         }
-        let outcome = self.take_in(name, bytes, hash, origin.clone()).await;
-        match &outcome {
-            Ok(swap) => tracing::info!(plugin = name.as_str(), hash = %hash, %origin, ?swap, "plugin loaded"),
-            Err(error) => self.refuse(name, Some(hash), origin, error.to_string()),
-        }
-        outcome
+        let swap = self.take_in(name, bytes, hash, origin.clone()).await?;
+        tracing::info!(plugin = name.as_str(), hash = %hash, %origin, ?swap, "plugin loaded");
+        Ok(swap)
     }
 
     /// Notes that a file could not be taken.

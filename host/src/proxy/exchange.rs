@@ -27,7 +27,7 @@ use super::record::{Record, Target};
 use super::retry::Failed;
 use super::seat::ClusterSeat;
 use super::sending::Sending;
-use super::service::{self, Service, Visit};
+use super::service::{self, Refusal, Service, Visit};
 use super::spans;
 use super::trial::Trial;
 use super::tunnel::Tunnel;
@@ -102,8 +102,19 @@ enum Way {
     reason = "the large one is the way of nearly every request, and in a box it would cost each of them an allocation"
 )]
 enum Checked {
-    Cluster { seat: Rc<ClusterSeat>, version: Version, upgrade: Option<HeaderValue>, course: Course },
-    Service { service: Arc<dyn Service>, version: Version, head: Arc<RequestHead>, upload: Option<Box<Upload>> },
+    Cluster {
+        seat: Rc<ClusterSeat>,
+        version: Version,
+        upgrade: Option<HeaderValue>,
+        course: Course,
+    },
+    Service {
+        service: Arc<dyn Service>,
+        version: Version,
+        head: Arc<RequestHead>,
+        upload: Option<Box<Upload>>,
+        refusal: Option<Refusal>,
+    },
 }
 
 /// A response whose head came.
@@ -123,8 +134,8 @@ impl Exchange {
             Ok(Checked::Cluster { seat, version, upgrade, course }) => {
                 Ok(Way::Cluster(Self { busy, seat, started, version, upgrade }, course))
             }
-            Ok(Checked::Service { service, version, head, upload }) => {
-                Ok(Way::Service(Box::new(Visit { busy, service, version, head, upload })))
+            Ok(Checked::Service { service, version, head, upload, refusal }) => {
+                Ok(Way::Service(Box::new(Visit { busy, service, version, head, upload, refusal })))
             }
             Err(error) => Err((busy, error)),
         }
@@ -173,9 +184,9 @@ impl Exchange {
                     _ => world.admin(),
                 };
                 let service = service.ok_or(Error::Host(HostFault::NoRoute))?;
-                let limits = service::limits(&*service, limits, &head.headers).map_err(Error::Client)?;
+                let (limits, refusal) = service::admit(&*service, limits, &head).map_err(Error::Client)?;
                 let upload = Upload::new(body, &head.headers, &limits, wire);
-                return Ok(Checked::Service { service, version, head, upload });
+                return Ok(Checked::Service { service, version, head, upload, refusal });
             }
             None => None,
         };

@@ -61,7 +61,7 @@ pub use listener::{OpenConnections, bind, probe};
 pub use metrics::{ClusterReading, ListenerReading, RESPONSE_TIME_BOUNDS_US, STATUS_CLASSES, Snapshot, WorkerMetrics};
 pub use record::{Access, AccessLog, Wanted, Watch};
 pub use retry::RetryReason;
-pub use service::{Service, ServiceBody, ServiceRequest};
+pub use service::{Refusal, Service, ServiceBody, ServiceRequest};
 pub use shared::ClusterShared;
 pub use worker::{Worker, WorkerGone, WorkerHandle};
 pub use world::{Applied, ClusterUpdate, ListenerUpdate, WorldUpdate};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Response, Version};
+use http::{Response, Version};
 use tokio::sync::mpsc;
 
 use super::admission;
@@ -37,13 +37,17 @@ const UNLIMITED: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Something that answers requests.
 pub trait Service: fmt::Debug + Send + Sync {
-    /// The largest body that it takes, in bytes.
-    fn body_bytes(&self) -> u64;
+    /// Judges a request by its head, before its body is taken: the largest body that it may have, in bytes; or, where it is
+    /// refused, the response.
+    fn admit(&self, head: &RequestHead) -> Result<u64, Refusal>;
 
     /// Answers a request, always and within a time of its own. Dropped before it has, or with the body that it gave, it
     /// must stop what it does.
     fn call(&self, request: ServiceRequest) -> BoxFuture<'static, Response<ServiceBody>>;
 }
+
+/// The response to a request that a service does not take.
+pub type Refusal = Box<Response<ServiceBody>>;
 
 /// A request to a service.
 #[derive(Debug)]
@@ -73,27 +77,42 @@ pub(super) struct Visit {
     pub(super) version: Version,
     pub(super) head: Arc<RequestHead>,
     pub(super) upload: Option<Box<Upload>>,
+    /// The response, where the service refused the request by its head.
+    pub(super) refusal: Option<Refusal>,
 }
 
-/// The limits of a listener, and those of a service that a request goes to: the narrower.
-pub(super) fn limits(service: &dyn Service, limits: Limits, headers: &HeaderMap) -> Result<Limits, ClientFault> {
-    let most = service.body_bytes().min(limits.body_bytes.unwrap_or(u64::MAX));
-    match admission::content_length(headers).is_some_and(|length| length > most) {
+/// What a service made of a request's head: the limits of the listener and its own, the narrower; and its refusal.
+pub(super) fn admit(
+    service: &dyn Service,
+    limits: Limits,
+    head: &RequestHead,
+) -> Result<(Limits, Option<Refusal>), ClientFault> {
+    let most = match service.admit(head) {
+        Ok(most) => most.min(limits.body_bytes.unwrap_or(u64::MAX)),
+        Err(refusal) => return Ok((limits, Some(refusal))),
+    };
+    match admission::content_length(&head.headers).is_some_and(|length| length > most) {
         true => Err(ClientFault::BodyTooLarge(most)),
-        false => Ok(Limits { body_bytes: Some(most), ..limits }),
+        false => Ok((Limits { body_bytes: Some(most), ..limits }, None)),
     }
 }
 
 impl Visit {
     /// The response, and the request that it is to.
     pub(super) async fn answer(mut self) -> (Busy, Result<(Response<ResponseBody>, Instant), Error>) {
-        let body = match self.collect().await {
-            Ok(body) => body,
-            Err(fault) => return (self.busy, Err(Error::Client(fault))),
+        let answered = match self.refusal.take() {
+            Some(refusal) => {
+                // Its body stays where it is.
+                self.busy.client().wire().unread.set(self.upload.is_some());
+                *refusal
+            }
+            None => match self.collect().await {
+                Ok(body) => self.call(body).await,
+                Err(fault) => return (self.busy, Err(Error::Client(fault))),
+            },
         };
-        let Self { busy, service, version, head, .. } = self;
-        let trace = busy.record().and_then(Record::trace).cloned();
-        let (head, body) = service.call(ServiceRequest { head, body, trace }).await.into_parts();
+        let Self { busy, version, .. } = self;
+        let (head, body) = answered.into_parts();
         let now = Instant::now();
         let idle = idle(&busy);
         busy.deadline().set(now + idle);
@@ -102,6 +121,11 @@ impl Visit {
         let deadline = Rc::clone(busy.deadline());
         let served = Serving { source: Source::from(body), deadline, idle, last_words, wire };
         (busy, Ok((Response::from_parts(head, ResponseBody::of_service(served)), now)))
+    }
+
+    fn call(&self, body: Bytes) -> BoxFuture<'static, Response<ServiceBody>> {
+        let trace = self.busy.record().and_then(Record::trace).cloned();
+        self.service.call(ServiceRequest { head: Arc::clone(&self.head), body, trace })
     }
 
     /// The body of the request, which comes at the rate that the listener wants, and never stops for long.

@@ -33,6 +33,13 @@ async fn another_configuration_is_looked_at_and_not_put_to_work() {
     assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
     let reply = ask(world.admin(), Method::POST, "/api/config/validate", None, vec![0xff]).await;
     assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    // No file is read that is no secret's.
+    let named = format!(
+        "{text}\n[cluster.db]\nendpoints = [\"127.0.0.1:1\"]\n[sql.shop]\ncluster = \"db\"\nbackend = \"postgres\"\nuser = \"a\"\n\
+         database = \"a\"\npassword_file = \"/dev/zero\"\n[sql.shop.table.t]\nkey = \"id\"\nhash = [\"127.0.0.1:1\"]\n"
+    );
+    let wrong = validate(&world, named).await;
+    assert_eq!(wrong["mistakes"][0]["message"], "/dev/zero is no regular file", "{wrong}");
     assert_eq!(world.generation().await, 1);
 }
 

@@ -11,13 +11,12 @@ use super::ask;
 use crate::programs::tell;
 use crate::world::{Process, Setup};
 
-const TOKEN: &str = "the-writer";
+const TOKEN: &str = "the-token-of-the-writer";
 
 /// Requests made up for each operation.
 const EXAMPLES: &str = "20";
 
-/// What of an answer is looked at. Not that what is wrong is refused in every case: who adds to a query what it does not have is
-/// not refused, as with most servers.
+/// What of an answer is looked at; what is wrong is to be refused in every case.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,\
                       negative_data_rejection,ignored_auth";
 
@@ -59,7 +58,7 @@ topology = "replicated"
     );
     Setup::new()
         .more(&more)
-        .spawn(&[("LEVERFRAME_ADMIN_TOKEN", TOKEN), ("LEVERFRAME_ADMIN_READ_TOKEN", "the-reader")])
+        .spawn(&[("LEVERFRAME_ADMIN_TOKEN", TOKEN), ("LEVERFRAME_ADMIN_READ_TOKEN", "the-token-of-the-reader")])
         .await
 }
 
@@ -110,12 +109,14 @@ async fn the_server_does_what_the_document_says() {
 
 #[tokio::test]
 async fn every_path_is_in_the_document_with_what_it_gives_and_how_it_refuses() {
-    let process = everything(tempfile::tempdir().expect("a folder").path()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let process = everything(folder.path()).await;
     let document = ask(process.admin(), Method::GET, "/api/openapi.json", Some(TOKEN), "").await.json();
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
     for (path, item) in document["paths"].as_object().expect("paths") {
+        can_be_led_to(path);
         for (method, operation) in item.as_object().expect("operations") {
             let place = format!("{method} {path}");
             assert!(operation["summary"].is_string(), "{place} says nothing of itself");
@@ -135,4 +136,14 @@ async fn every_path_is_in_the_document_with_what_it_gives_and_how_it_refuses() {
         let name = part.split('"').next().expect("a name");
         assert!(schemas.contains_key(name), "{name} is nowhere");
     }
+}
+
+/// A route may lead to each path of the admin API.
+fn can_be_led_to(path: &str) {
+    let first = path.split('/').nth(1).expect("a path");
+    let text = format!(
+        "[[listener]]\naddress = \"127.0.0.1:1\"\nroute = [{{ path_prefix = \"/{first}\", handler = \"admin\" }}]\n"
+    );
+    let config = leverframe::config::parse(&text, "x.toml".as_ref(), &leverframe::config::Overrides::default());
+    assert!(config.is_ok(), "{path}: {}", config.expect_err("no configuration"));
 }

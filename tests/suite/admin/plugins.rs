@@ -1,7 +1,5 @@
 //! What operators have done about plugins.
 
-use std::time::Duration;
-
 use http::{Method, StatusCode};
 
 use super::ask;
@@ -40,8 +38,26 @@ async fn what_is_sent_is_tried_seated_and_kept_or_written_nowhere() {
     }
     assert_eq!(std::fs::read(world.plugin_file("random")).expect("its file"), second);
     assert!(!world.plugin_file("other").exists());
+    // Nothing is left of what was refused.
+    let plugins = world.api("/api/plugins").await["plugins"].clone();
+    let plugins = plugins.as_array().expect("a list");
+    assert!(plugins.iter().all(|plugin| plugin["name"] != "other" && plugin["refused"].is_null()), "{plugins:?}");
     assert_eq!(put(&world, "no%20name", &first).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(world.nodes(6).await.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_are_sent_at_once_the_one_that_serves_is_kept() {
+    let world = Setup::new().origins(1).start().await;
+    for round in ["first", "second", "third"] {
+        let [one, other] = ["one", "other"].map(|which| salted(&embedded("random"), &format!("{round} {which}")));
+        let (one, other) = tokio::join!(put(&world, "mine", &one), put(&world, "mine", &other));
+        assert_eq!((one.status, other.status), (StatusCode::OK, StatusCode::OK), "{} {}", one.text(), other.text());
+        let kept = std::fs::read(world.plugin_file("mine")).expect("its file");
+        assert_eq!(put(&world, "mine", &kept).await.json()["verdict"], "unchanged", "{round}");
+    }
+    let beside = std::fs::read_dir(world.plugin_file("mine").parent().expect("a folder")).expect("a folder");
+    assert_eq!(beside.count(), 1, "something is left");
 }
 
 #[tokio::test]
@@ -63,10 +79,10 @@ async fn going_back_holds_against_the_folder_until_the_file_is_another() {
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
     assert_eq!(hash().await, first);
     assert!(world.plugin("mine").await["note"].as_str().expect("a note").contains("went back"));
-    // The same bytes once more, as a new file; another plugin, to know that the folder was looked at since.
+    // The same bytes once more, as a new file; another plugin, whose name comes after it, to know that the folder was looked
+    // at since.
     world.drop_in("mine", &bytes);
-    world.swap_in("late", &embedded("random")).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.swap_in("never", &embedded("random")).await;
     assert_eq!(hash().await, first);
     let third = world.swap_in("mine", &salted(&embedded("random"), "third")).await;
     assert_ne!(third["versions"][0]["hash"], first);

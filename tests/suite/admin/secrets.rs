@@ -16,7 +16,7 @@ async fn no_secret_of_the_configuration_is_told() {
     let redis = Redis::start().await;
     let tokens = tempfile::tempdir().expect("a folder");
     for name in ["write", "read"] {
-        std::fs::write(tokens.path().join(name), format!("{MARK}{name}")).expect("a file");
+        std::fs::write(tokens.path().join(name), format!("{MARK}{name}-0123456789")).expect("a file");
     }
     let admin = format!(
         "token_file = {:?}\nread_only_token_file = {:?}",
@@ -28,11 +28,25 @@ async fn no_secret_of_the_configuration_is_told() {
         .listener_lines(&format!("[[listener.route]]\nheaders = {{ x-key = \"{MARK}header\" }}\ncluster = \"web\"\n"));
     let process = setup.spawn(&[]).await;
     nothing_that_is_asked_tells_one(process.admin()).await;
+    let write = format!("{MARK}write-0123456789");
     // A mistake beside a secret does not tell it either.
     let text = std::fs::read_to_string(process.path("leverframe.toml")).expect("the file");
     let wrong = text.replace("url = \"redis://", "url = \"http://").replace("password =", "pasword =");
-    let reply = ask(process.admin(), Method::POST, "/api/config/validate", Some(&format!("{MARK}write")), wrong).await;
+    let reply = ask(process.admin(), Method::POST, "/api/config/validate", Some(&write), wrong).await;
     assert!(!reply.text().contains(MARK) && reply.text().contains("\"valid\":false"), "{}", reply.text());
+    for (key, from, to) in [
+        (
+            "traces.endpoint",
+            "[traces]\nendpoint = \"http://127.0.0.1:4\"",
+            "[traces]\nendpoint = \"http://a:hush-b@c?hush-d\"",
+        ),
+        ("engine", "engine = \"tcp://127.0.0.1:3\"", "engine = \"http://a:hush-b@c?hush-d\""),
+    ] {
+        let wrong = text.replace(from, to);
+        assert_ne!(wrong, text, "{from}");
+        let reply = ask(process.admin(), Method::POST, "/api/config/validate", Some(&write), wrong).await;
+        assert!(!reply.text().contains(MARK) && reply.text().contains(key), "{}", reply.text());
+    }
     let log = format!("{:?}", process.log());
     assert!(!log.contains(MARK), "{log}");
     let config = leverframe::config::parse(&text, "x.toml".as_ref(), &leverframe::config::Overrides::default());
@@ -42,7 +56,7 @@ async fn no_secret_of_the_configuration_is_told() {
 
 /// Asks every path that the document names, but for the streams, which tell what the others do.
 async fn nothing_that_is_asked_tells_one(admin: SocketAddr) {
-    let token = format!("{MARK}read");
+    let token = format!("{MARK}read-0123456789");
     let document = ask(admin, Method::GET, "/api/openapi.json", Some(&token), "").await.json();
     let mut asked = 0;
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -95,6 +109,13 @@ engine = "tcp://127.0.0.1:3"
 image = "nobody"
 port = 80
 environment = {{ TOKEN = "{MARK}environment" }}
+labels = {{ key = "{MARK}label" }}
+[cluster.signed]
+endpoints = ["127.0.0.1:5"]
+strategy = {{ plugin = "sticky-session", config = {{ mode = "signed", secret = "{MARK}cookie-that-is-long-enough-to-sign" }} }}
+health.check = {{ path = "/health?key={MARK}query", interval = "1h" }}
+[traces]
+endpoint = "http://127.0.0.1:4"
 "#
     )
 }

@@ -142,13 +142,19 @@ impl Example {
                         assert!(self.is_of(&node, cluster), "{route:?} was answered by {node}");
                     }
                     Target::Entry => self.query(address, &route.path).await,
+                    Target::Admin => {
+                        let reply = route.ask(address).await;
+                        assert!(reply.headers["content-type"].to_str().expect("text").contains("json"), "{route:?}");
+                    }
                 }
             }
         }
         let (status, output) = program.end("TERM").await;
         assert!(status.success(), "{status}:\n{output}");
         let complaints = ["\"WARN\"", "\"ERROR\""].map(|level| output.matches(level).count());
-        assert_eq!(complaints, [0, 0], "{output}");
+        // Who has the admin API beside a cluster is told once what that means.
+        let warned = usize::from(self.text.contains("handler = \"admin\""));
+        assert_eq!(complaints, [warned, 0], "{output}");
     }
 
     /// Asks an entry what the file itself shows, and one node that has everybody the same.
@@ -195,6 +201,7 @@ impl Example {
 /// Where a route leads.
 #[derive(Debug)]
 enum Target {
+    Admin,
     Cluster(String),
     Entry,
 }
@@ -217,9 +224,10 @@ impl Route {
         }
         headers.extend(text("host").map(|host| ("host".to_owned(), host.replace('*', "any"))));
         let path = text("path").or_else(|| text("path_prefix").map(below)).unwrap_or_else(|| "/".to_owned());
-        let target = match text("sql") {
-            Some(_) => Target::Entry,
-            None => Target::Cluster(text("cluster").expect("a cluster")),
+        let target = match (text("sql"), text("handler")) {
+            (Some(_), _) => Target::Entry,
+            (None, Some(_)) => Target::Admin,
+            (None, None) => Target::Cluster(text("cluster").expect("a cluster")),
         };
         Self { target, path, headers }
     }

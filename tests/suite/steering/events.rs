@@ -71,7 +71,7 @@ impl Stream {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.expect("a connection");
         tokio::spawn(connection);
-        let request = http::Request::get("/api/events/stream").header("host", "admin");
+        let request = http::Request::get("/api/events/stream").header("host", "localhost");
         let request = request.header("last-event-id", last_seen).body(Empty::<bytes::Bytes>::new());
         let response = sender.send_request(request.expect("a request")).await.expect("a response");
         assert_eq!(response.headers()["content-type"], "text/event-stream");

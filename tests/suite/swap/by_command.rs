@@ -114,7 +114,8 @@ async fn a_client_that_leaves_does_not_leave_workers_between_two_strategies() {
     let world = Setup::new().workers(4).start().await;
     for round in 0..20 {
         let name = ["random", "maglev"][round % 2];
-        let request = format!("POST /strategy?strategy={name} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n");
+        let request =
+            format!("POST /strategy?strategy={name} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n");
         let mut leaving = TcpStream::connect(world.admin()).await.expect("the admin API is open");
         leaving.write_all(request.as_bytes()).await.expect("the request fits in the socket");
         tokio::time::sleep(Duration::from_micros(200 * round as u64)).await;

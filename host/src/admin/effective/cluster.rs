@@ -1,8 +1,10 @@
 //! Clusters, as they are shown: who chooses and judges, where the endpoints come from, what they may take.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
-use super::{HIDDEN, plugged};
+use super::{HIDDEN, hidden, plugged};
 use crate::config::{
     Check, CheckKind, Circuit, Cluster, DnsQuery, DriverSpec, Failures, Health, Retry, Scaling, SourceSpec, written,
 };
@@ -98,14 +100,16 @@ fn scaling(scaling: &Scaling) -> Value {
         }
         DriverSpec::Docker(container) => {
             // What containers are told is often what only they are to know.
-            let environment = container.environment.keys().map(|name| (name.clone(), Value::from(HIDDEN)));
+            let names = |table: &BTreeMap<String, String>| {
+                table.keys().map(|name| (name.clone(), Value::from(HIDDEN))).collect::<Map<_, _>>()
+            };
             let shown = json!({
                 "engine": container.engine.0,
                 "image": container.image,
                 "network": container.network,
                 "port": container.port,
-                "environment": environment.collect::<Map<_, _>>(),
-                "labels": container.labels,
+                "environment": names(&container.environment),
+                "labels": names(&container.labels),
             });
             ("docker", shown)
         }
@@ -115,7 +119,7 @@ fn scaling(scaling: &Scaling) -> Value {
         "least": scaling.least,
         "most": scaling.most,
         "cooldown": written(scaling.cooldown),
-        "check_path": scaling.check_path.as_str(),
+        "check_path": hidden::path(scaling.check_path.as_str()),
         "check_interval": written(scaling.check_interval),
         "check_timeout": written(scaling.check_timeout),
         "replace_after": written(scaling.replace_after),
@@ -147,7 +151,7 @@ fn check(check: &Check) -> Value {
         CheckKind::Http(http) => json!({
             "kind": "http",
             "method": http.method.as_str(),
-            "path": http.path.as_str(),
+            "path": hidden::path(http.path.as_str()),
             "host": http.host,
             "expect": statuses(&http.expect),
             "body_contains": http.body_contains,

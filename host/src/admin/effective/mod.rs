@@ -1,6 +1,7 @@
 //! `GET /api/config/effective`: the configuration that serves, with all that was left to defaults and to the environment, by
-//! the names that it has in the file. Never a secret: of a password, a token, the address of a Redis (which may hold one) and
-//! the environment of containers it says that they are there, and no more.
+//! the names that it has in the file. Never a secret: of a password, a token, the address of a Redis (which may hold one), the
+//! environment and the labels of containers, the query of a check's path and what `hidden` finds in the configuration of a
+//! plugin it says that they are there, and no more.
 
 mod cluster;
 mod listener;
@@ -11,11 +12,9 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
+use super::hidden::{self, HIDDEN};
 use super::server::Shared;
 use crate::config::{Admin, Config, PluginLimits, Plugins, TokenSpec, written};
-
-/// What stands for something that is not shown.
-const HIDDEN: &str = "(secret)";
 
 /// The configuration that serves, by the names that it has in the file. Secrets are not in it.
 #[utoipa::path(get, path = "/api/config/effective", tag = "config", responses(
@@ -80,5 +79,5 @@ fn admin(admin: &Admin) -> Value {
 
 /// A plugin with its configuration, which is JSON text.
 fn plugged(plugin: &str, config: &str) -> Value {
-    json!({ "plugin": plugin, "config": serde_json::from_str::<Value>(config).unwrap_or_default() })
+    json!({ "plugin": plugin, "config": hidden::shown(config) })
 }

@@ -18,8 +18,9 @@ use tokio::time::timeout;
 
 use super::live::{Ear, Heard, Overview, enveloped};
 use super::maker::{event_frame, overview_now, work};
-use crate::admin::access::{Allowed, still_allowed};
+use crate::admin::access::still_allowed;
 use crate::admin::server::Shared;
+use crate::admin::tokens::Allowed;
 
 /// How often it is seen whether the process ends; a connection that goes on would hold that up.
 const LOOK: Duration = Duration::from_millis(500);

@@ -17,8 +17,8 @@ use axum::extract::{DefaultBodyLimit, State};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::ask;
 use super::server::Shared;
+use super::statements;
 use said::{History, Queries, Query, Works};
 
 pub use live::Live;
@@ -27,7 +27,7 @@ pub use maker::run;
 /// The paths.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     // The entry knows how much it takes.
-    let ask = OpenApiRouter::new().routes(routes!(ask::query)).layer(DefaultBodyLimit::disable());
+    let ask = OpenApiRouter::new().routes(routes!(statements::query)).layer(DefaultBodyLimit::disable());
     OpenApiRouter::new()
         .routes(routes!(history))
         .routes(routes!(progress))

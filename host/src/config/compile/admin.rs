@@ -33,8 +33,8 @@ pub(super) fn compile(
         allow_without_token: file.allow_without_token.unwrap_or_default(),
     };
     // A token that could not be read is not one that is missing.
-    let is_spoiled = ["token_file", "read_only_token_file", "allow_without_token"];
-    let spoiled = is_spoiled.iter().find_map(|key| problems.spoiled(&at.key(key)));
+    let keys = ["token_file", "read_only_token_file", "allow_without_token"];
+    let spoiled = keys.iter().find_map(|key| problems.spoiled(&at.key(key)));
     match (address, spoiled) {
         (Some(address), None) => guarded(address, &admin, &who, problems)?,
         (Some(_), Some(reported)) => return Err(reported),

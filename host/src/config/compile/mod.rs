@@ -18,6 +18,7 @@ mod route;
 mod scaling;
 mod sources;
 mod sql;
+mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

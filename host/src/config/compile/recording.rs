@@ -12,6 +12,7 @@ use super::super::recording::{AccessField, AccessFormat, AccessLog, AccessPiece,
 use super::super::units::{Share, Switch};
 use super::super::{defaults, overrides::Overrides};
 use super::Surroundings;
+use super::url::without_secrets;
 use crate::model::Sampling;
 
 /// What OTLP over HTTP puts behind the address of a collector.
@@ -73,7 +74,9 @@ fn traces(
 
 /// Reads where a collector is; `path` is put behind it, unless it ends so.
 fn endpoint(text: &str, path: &str, origin: &Origin, problems: &mut Problems<'_>) -> Result<Uri, Reported> {
-    let mut refuse = |advice: &str| Err(problems.refuse(origin, format!("`{text}` is no collector's address"), advice));
+    let mut refuse = |advice: &str| {
+        Err(problems.refuse(origin, format!("`{}` is no collector's address", without_secrets(text)), advice))
+    };
     let usual = "over HTTP, as in `http://127.0.0.1:4318`";
     let Ok(uri) = text.trim().parse::<Uri>() else { return refuse(usual) };
     match uri.scheme_str() {
@@ -83,7 +86,9 @@ fn endpoint(text: &str, path: &str, origin: &Origin, problems: &mut Problems<'_>
     }
     if uri.host().is_none_or(str::is_empty) || uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
     {
-        return refuse("a host and a port; what proves who is sending goes into OTEL_EXPORTER_OTLP_HEADERS");
+        return refuse(
+            "a host and a port; spans are sent without a name or a password: name a collector near by, which adds them",
+        );
     }
     let given = uri.path().trim_end_matches('/');
     let whole = match given.ends_with(path) {

@@ -1,5 +1,5 @@
-//! Routes: which requests go to which cluster or SQL entry, or to the admin API. Refuses two that could both be the best match of one request, since which
-//! of them won would be chance.
+//! Routes: which requests go to which cluster or SQL entry, or to the admin API. Refuses two that could both be the best match
+//! of one request, since which of them won would be chance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -16,6 +16,21 @@ use crate::model::{ClusterName, SqlName};
 
 /// The handler that answers with the admin API.
 const ADMIN: &str = "admin";
+
+/// What the paths of the admin API and of the console begin with. Nothing is taken off a path on its way there.
+const ADMIN_PATHS: [&str; 11] = [
+    "add",
+    "api",
+    "console",
+    "dashboard",
+    "health",
+    "metrics",
+    "query-dashboard",
+    "rep",
+    "rm",
+    "scaling-ui",
+    "strategy",
+];
 
 /// The names that routes may use. By name, so that what has a mistake in it is not unknown as well.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +76,9 @@ fn one(file: file::Route, at: &At, targets: Targets<'_>, problems: &mut Problems
     let path = path(file.path.as_deref(), file.path_prefix.as_deref(), at, problems);
     let headers = headers(&file.headers, &at.key("headers"), problems);
     let target = target((file.cluster, file.sql, file.handler), at, targets, problems);
+    if let (Ok(RouteTarget::Admin), Ok(path)) = (&target, &path) {
+        admin_path(path, at, problems)?;
+    }
     Ok(Route { matches: RouteMatch { host: host?, path: path?, headers: headers? }, target: target? })
 }
 
@@ -101,6 +119,21 @@ fn target(
             ClusterName::new(&name).map(RouteTarget::Cluster).map_err(|wrong| problems.report(&at, wrong))
         }
     }
+}
+
+/// Refuses a route to the admin API below which that has no path.
+fn admin_path(path: &PathMatch, at: &At, problems: &mut Problems<'_>) -> Result<(), Reported> {
+    let (key, path) = match path {
+        PathMatch::Prefix(path) => ("path_prefix", path),
+        PathMatch::Exact(path) => ("path", path),
+    };
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if path == "/" || ADMIN_PATHS.contains(&first) {
+        return Ok(());
+    }
+    let advice =
+        "a path arrives there as it is: path_prefix = \"/\", or one of its own, as in \"/api\" or \"/metrics\"";
+    Err(problems.advise(&at.key(key), format!("the admin API has nothing below `{path}`"), advice))
 }
 
 /// Refuses routes to the admin API on listeners that other machines may reach, where it would ask nobody for a token.

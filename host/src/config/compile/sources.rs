@@ -15,6 +15,7 @@ use super::super::problems::{Origin, Problems, Reported};
 use super::super::sources::{ContainerLabel, DnsQuery, DnsSource, DockerEngine, DockerSource, RedisSource, SourceSpec};
 use super::super::units::Period;
 use super::check::LEAST_INTERVAL;
+use super::url::without_secrets;
 use crate::model::Address;
 
 /// Which clusters follow Docker.
@@ -113,6 +114,7 @@ pub(super) fn engine(
     if is_engine {
         return Ok(DockerEngine(text.to_owned()));
     }
+    let text = without_secrets(text);
     let advice = match text.split_once("://") {
         Some(("http", rest)) => format!("`tcp://{rest}`"),
         Some(("ssh" | "https", _)) => {
@@ -160,7 +162,7 @@ fn redis(
     Ok(RedisSource { url: url?, prefix: file.prefix.clone().unwrap_or_default(), resync: resync? })
 }
 
-/// What is said of a URL repeats no part of it: there may be a password in it, also where none should be.
+/// What is said of a URL repeats no part of it: there may be a password in it in any place, also where none should be.
 pub(super) fn redis_url(text: &str, origin: &Origin, problems: &mut Problems<'_>) -> Result<String, Reported> {
     const FORM: &str = "as in `redis://127.0.0.1:6379` or `redis://USER:PASSWORD@HOST:6379/0`";
     let text = text.trim();

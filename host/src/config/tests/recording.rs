@@ -89,7 +89,8 @@ fn mistakes_are_told_with_what_to_write_instead() {
     assert!(said("[access_log]\nto = 'x'\nsample = 1.5\n").contains("a share from 0 to 1"));
     assert!(said("[traces]\nsample = 2\n").contains("a share from 0 to 1"));
     assert!(said("[traces]\nendpoint = 'https://x'\n").contains("without TLS"));
-    assert!(said("[traces]\nendpoint = 'http://user:secret@x'\n").contains("OTEL_EXPORTER_OTLP_HEADERS"));
+    let named = said("[traces]\nendpoint = 'http://user:hush@x'\n");
+    assert!(named.contains("`http://(secret)@x` is no collector's address (a host and a port"), "{named}");
     assert!(said("[traces]\nendpoint = 'grpc://x'\n").contains("over HTTP"));
     assert!(said("[traces]\nservice_name = ''\n").contains("there is nothing in it"));
 }

@@ -1,6 +1,6 @@
 //! Which routes tie, and what hosts and paths are.
 
-use super::super::{HostMatch, PathMatch, RouteMatch, RouteTarget};
+use super::super::{HostMatch, PathMatch, RouteMatch, RouteTarget, warnings};
 use super::{config, mistakes, parsed};
 
 /// A text with these routes, each the inside of a table.
@@ -123,6 +123,7 @@ fn listening(address: &str, routes: &[&str]) -> String {
 fn a_route_leads_to_one_place() {
     let admin = "handler = 'admin'\npath_prefix = '/'";
     let routes = [admin, "handler = 'admin'\npath = '/metrics'", "cluster = 'web'\npath_prefix = '/web'"];
+    config(&listening("127.0.0.1:1", &["handler = 'admin'\npath_prefix = '/api/sql'"]));
     let targets = config(&listening("127.0.0.1:1", &routes)).listeners[0].routes.clone();
     assert_eq!(targets[1].target, RouteTarget::Admin);
     for (route, said) in [
@@ -130,6 +131,11 @@ fn a_route_leads_to_one_place() {
         ("handler = 'admin'\ncluster = 'web'", "a route leads to one place (a route with a `handler` has neither"),
         ("handler = 'admin'\nsql = 'shop'", "a route leads to one place (a route with a `handler` has neither"),
         ("path = '/'", "say where the requests go: cluster"),
+        (
+            "handler = 'admin'\npath_prefix = '/admin'",
+            "path_prefix: the admin API has nothing below `/admin` (a path arrives",
+        ),
+        ("handler = 'admin'\npath = '/stats'", "path: the admin API has nothing below `/stats` (a path arrives"),
     ] {
         let mistakes = mistakes(&listening("127.0.0.1:1", &[route]));
         assert!(mistakes.contains(said), "{route}: {mistakes}");
@@ -143,4 +149,22 @@ fn the_admin_api_is_not_for_other_machines_without_a_token() {
     assert!(said.contains("listener[0].route[1].handler") && said.contains("ask nobody for a token"), "{said}");
     config(&format!("{open}[admin]\nallow_without_token = true\n"));
     config(&format!("{open}[admin]\naddress = false\ntoken_file = 'admin.token'\n"));
+}
+
+#[test]
+fn pages_of_a_cluster_beside_an_admin_api_without_a_token_are_warned_of() {
+    let warned = |routes: &[&str], more: &str| warnings(&config(&(listening("127.0.0.1:1", routes) + more)));
+    let admin = "handler = 'admin'\npath_prefix = '/'";
+    let said = warned(&[admin, "cluster = 'web'\npath_prefix = '/web'"], "");
+    assert!(said.len() == 1 && said[0].contains("of the same origin"), "{said:?}");
+    let (apart, below) = ("host = 'lb.example'\nhandler = 'admin'", "host = '*.example'\ncluster = 'web'");
+    assert_eq!(warned(&[apart, below], "").len(), 1);
+    for (routes, more) in [
+        ([admin, "cluster = 'web'\npath_prefix = '/web'"], "[admin]\ntoken_file = 'admin.token'\n"),
+        ([apart, "host = 'shop.example'\ncluster = 'web'"], ""),
+        ([apart, "host = '*.other'\ncluster = 'web'"], ""),
+        ([admin, "handler = 'admin'\npath = '/metrics'"], ""),
+    ] {
+        assert_eq!(warned(&routes, more), Vec::<String>::new(), "{routes:?}");
+    }
 }

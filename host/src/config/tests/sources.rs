@@ -210,7 +210,7 @@ fn mistakes_in_the_environment_name_the_variable_once() {
     let expected = "\
 x.toml: PORT: `http` is no port (a whole number up to 65535; 0 takes any)
 x.toml: DOCKER_DISCOVERY: `maybe` is neither true nor false (`true` or `false`, `1` or `0`, `yes` or `no`)
-x.toml: DOCKER_HOST: `ssh://me@engine` is no address of a Docker Engine (neither SSH nor TLS is spoken: forward the engine's socket, and name that: `unix:///PATH`)
+x.toml: DOCKER_HOST: `ssh://(secret)@engine` is no address of a Docker Engine (neither SSH nor TLS is spoken: forward the engine's socket, and name that: `unix:///PATH`)
 x.toml: BACKEND_LABEL: `=x` is no label of a container (a key and a value, as in `app=db-backend`, or a key for every value, as in `app`)
 x.toml: BACKEND_NETWORK: `a b` is no network (a name as `docker network ls` shows it)
 x.toml: REDIS_URL: Redis over TLS is not spoken (`redis://HOST:PORT`: through a network of its own, or through a tunnel that does TLS)";

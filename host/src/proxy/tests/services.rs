@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::harness::{GET, Peer, Proxy, Settings, header, problem, step};
 use crate::config::{BodyRate, HostMatch, PathMatch, Route, RouteMatch, RouteTarget};
-use crate::model::SqlName;
-use crate::proxy::{Reason, Service, ServiceBody, ServiceRequest};
+use crate::model::{RequestHead, SqlName};
+use crate::proxy::{Reason, Refusal, Service, ServiceBody, ServiceRequest};
 
 /// A service that hands each call to the test.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ struct Call {
 }
 
 impl Service for Desk {
-    fn body_bytes(&self) -> u64 {
-        100
+    fn admit(&self, _: &RequestHead) -> Result<u64, Refusal> {
+        Ok(100)
     }
 
     fn call(&self, request: ServiceRequest) -> BoxFuture<'static, Response<ServiceBody>> {

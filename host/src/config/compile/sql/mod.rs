@@ -14,6 +14,7 @@ use super::super::file;
 use super::super::overrides::{TOTAL_RECORDS_VARIABLE, sql_password_variable};
 use super::super::problems::{Problems, Reported};
 use super::super::read::closest;
+use super::super::secret_file::read_secret;
 use super::super::sql::{BackendSpec, DatabaseSpec, PartitionedSpec, Secret, SplitSpec, SqlEntry, TopologySpec};
 use super::{Backends, Surroundings, one_of};
 use crate::model::{ClusterName, SqlName};
@@ -184,9 +185,8 @@ fn password(
         return Ok(file.password.as_ref().map(|hidden| Secret::new(&*hidden.0)));
     };
     let path = around.folder.join(path);
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        problems.report(&at.key("password_file"), format!("{} cannot be read: {error}", path.display()))
-    })?;
+    let text = read_secret(&path)
+        .map_err(|why| problems.report(&at.key("password_file"), format!("{} {why}", path.display())))?;
     // Editors, and `echo`, put an end of line behind it.
     Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']))))
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
@@ -18,21 +18,25 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
 use utoipa::ToSchema;
 
-use super::access::Allowed;
+use super::asked::InPath;
 use super::problem::Problem;
 use super::server::Shared;
+use super::tokens::Allowed;
+use super::{origin, sql};
 use crate::model::RequestHead;
 use crate::sql::http;
 
 /// How long the last piece of an answer that is broken off may take to leave: it says why.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// A statement, for the document; it is read where listeners have theirs read.
+/// A statement, or several that are one transaction; for the document: it is read where listeners have theirs read.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its form is of use here")]
 pub(super) struct Question {
-    /// The statement.
-    sql: String,
+    /// The statement, where there is one.
+    sql: Option<String>,
+    /// The statements of a transaction, where there are several.
+    statements: Option<Vec<Statement>>,
     /// The values bound to it, by place.
     params: Option<Vec<serde_json::Value>>,
     /// Whether to tell what would be done, and do nothing.
@@ -43,6 +47,16 @@ pub(super) struct Question {
     allow_partial: Option<bool>,
     /// Where in the log a read is to be, at least.
     position: Option<u64>,
+}
+
+/// One of several statements that are one transaction.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its form is of use here")]
+struct Statement {
+    /// The statement.
+    sql: String,
+    /// The values bound to it, by place.
+    params: Option<Vec<serde_json::Value>>,
 }
 
 /// What a body says of this.
@@ -58,22 +72,25 @@ struct Asked {
     request_body(content = Question, description = "A statement, as `POST /query` of a listener takes it."),
     responses(
         (status = 200, description = "As a listener's route to the entry answers; line by line where `Accept` asks for `application/x-ndjson`.", body = serde_json::Value),
+        (status = 400, description = "The body or the statement cannot be read."),
         (status = 404, description = "No such entry."),
-        (status = 413, description = "More than the entry takes."),
+        (status = 409, description = "A transaction was committed by some nodes and not by others."),
+        (status = 413, description = "More than the entry takes, or more rows than it gathers."),
+        (status = 415, description = "The body is not said to be `application/json`."),
+        (status = 422, description = "The statement cannot be distributed, or a node refused it."),
+        (status = 500, description = "It is not known what came of it: the log, or the program itself, is at fault."),
+        (status = 502, description = "A node failed."),
+        (status = 503, description = "No node can answer now."),
+        (status = 504, description = "It took too long."),
     ))]
 pub(super) async fn query(
     State(shared): State<Shared>,
-    Path(entry): Path<String>,
+    InPath(entry): InPath<String>,
     Extension(allowed): Extension<Allowed>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let served = shared.served();
-    let Some(found) = served.sql.get(entry.as_str()) else {
-        let all: Vec<&str> = served.sql.keys().map(|entry| entry.as_str()).collect();
-        return Err(Problem::not_found(format!("no SQL entry is named `{entry}`; there are: {}", all.join(", "))));
-    };
-    let service = Arc::clone(&found.service);
-    let (parts, body) = request.into_parts();
+    let service = sql::find(&shared, &entry)?.service;
+    let (mut parts, body) = request.into_parts();
     let client = parts.extensions.get().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(at)| SocketAddr::ip(at));
     let most = service.body_bytes();
     let body = Limited::new(body, most).collect().await.map_err(|error| match error.is::<LengthLimitError>() {
@@ -86,8 +103,9 @@ pub(super) async fn query(
             "the token may only look: with `\"explain\": true` a statement is only explained",
         ));
     }
+    withhold(&mut parts.headers);
     let head = Arc::new(RequestHead {
-        host: host(&parts.uri, &parts.headers),
+        host: origin::host(&parts.uri, &parts.headers).map(str::to_ascii_lowercase),
         method: parts.method,
         uri: parts.uri,
         headers: parts.headers,
@@ -98,6 +116,13 @@ pub(super) async fn query(
         http::Body::Whole(bytes) => Body::from(bytes),
         http::Body::Coming(pieces) => Body::from_stream(stream::unfold(Some(pieces), next)),
     }))
+}
+
+/// Takes what lets one in here out of a head that strategies see.
+fn withhold(headers: &mut HeaderMap) {
+    for secret in [header::AUTHORIZATION, header::COOKIE] {
+        headers.remove(secret);
+    }
 }
 
 /// The answer, also where answering breaks down. Dropped, it ends what it runs.
@@ -127,10 +152,20 @@ async fn next(pieces: Option<Pieces>) -> Option<(Result<Bytes, &'static str>, Op
     }
 }
 
-/// The host that was asked for, in lower case and without the port.
-fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
-    let authority = uri.authority().map(|authority| authority.as_str());
-    let host = authority.or_else(|| headers.get(header::HOST)?.to_str().ok())?;
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
-    Some(name.to_ascii_lowercase())
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_lets_one_in_is_for_no_strategy() {
+        let names = [header::AUTHORIZATION, header::COOKIE, header::COOKIE, header::ACCEPT];
+        let mut headers = HeaderMap::new();
+        for name in names {
+            headers.append(name, HeaderValue::from_static("hush"));
+        }
+        withhold(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), [header::ACCEPT]);
+    }
 }
