@@ -181,7 +181,7 @@ impl Exchange {
                         }
                         world.service(name)
                     }
-                    _ => world.admin(),
+                    _ => view.admin.clone(),
                 };
                 let service = service.ok_or(Error::Host(HostFault::NoRoute))?;
                 let (limits, refusal) = service::admit(&*service, limits, &head).map_err(Error::Client)?;

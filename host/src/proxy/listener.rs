@@ -21,6 +21,7 @@ use super::error::{ClientFault, Error, HostFault, Reason};
 use super::files::{Counted, FileBudget};
 use super::metrics::ListenerCounters;
 use super::problem;
+use super::service::Service;
 use super::world::World;
 use crate::config;
 use crate::model::ListenerName;
@@ -121,6 +122,8 @@ impl OpenConnections {
 pub(super) struct ListenerView {
     pub(super) config: Arc<config::Listener>,
     pub(super) routes: Arc<RouteTable>,
+    /// The admin API. One that is closed keeps its own, with the tokens that it asks for.
+    pub(super) admin: Option<Arc<dyn Service>>,
 }
 
 /// A listener of one worker.

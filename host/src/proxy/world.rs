@@ -80,7 +80,6 @@ pub(super) struct World {
     metrics: Arc<WorkerMetrics>,
     clusters: RefCell<HashMap<ClusterName, Rc<ClusterSeat>>>,
     services: RefCell<HashMap<SqlName, Arc<dyn Service>>>,
-    admin: RefCell<Option<Arc<dyn Service>>>,
     watch: RefCell<Rc<Watch>>,
     listeners: RefCell<Vec<Rc<ListenerSlot>>>,
     connections: Cell<usize>,
@@ -95,7 +94,6 @@ impl World {
             metrics,
             clusters: RefCell::default(),
             services: RefCell::default(),
-            admin: RefCell::default(),
             watch: RefCell::default(),
             listeners: RefCell::default(),
             connections: Cell::new(0),
@@ -115,10 +113,6 @@ impl World {
         self.services.borrow().get(name).cloned()
     }
 
-    pub(super) fn admin(&self) -> Option<Arc<dyn Service>> {
-        self.admin.borrow().clone()
-    }
-
     /// Who wants to know of the next request.
     pub(super) fn watch(&self) -> Rc<Watch> {
         Rc::clone(&self.watch.borrow())
@@ -129,9 +123,8 @@ impl World {
         let mut applied = Applied::default();
         self.apply_clusters(update.clusters);
         self.services.replace(update.services);
-        self.admin.replace(update.admin);
         self.watch.replace(Rc::new(update.watch));
-        self.apply_listeners(update.listeners, &mut applied);
+        self.apply_listeners(update.listeners, update.admin.as_ref(), &mut applied);
         applied
     }
 
@@ -198,12 +191,17 @@ impl World {
         self.clusters.replace(after);
     }
 
-    fn apply_listeners(self: &Rc<Self>, updates: Vec<ListenerUpdate>, applied: &mut Applied) {
+    fn apply_listeners(
+        self: &Rc<Self>,
+        updates: Vec<ListenerUpdate>,
+        admin: Option<&Arc<dyn Service>>,
+        applied: &mut Applied,
+    ) {
         let mut before = self.listeners.take();
         let mut after = Vec::with_capacity(updates.len());
         for ListenerUpdate { config, routes, open, sockets } in updates {
             let name = config.name.clone();
-            let view = ListenerView { config, routes };
+            let view = ListenerView { config, routes, admin: admin.cloned() };
             let sockets = sockets.into_iter().map(listen).collect::<io::Result<Vec<_>>>();
             let before = before.iter().position(|old| old.open().is(&open)).map(|at| before.swap_remove(at));
             let listener = match (sockets, before) {
