@@ -67,11 +67,12 @@ async fn what_happens_is_told_and_what_was_missed_too() {
 async fn who_shows_a_token_that_is_none_any_more_hears_nothing_more() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("token");
-    std::fs::write(&file, "first").expect("a token");
+    std::fs::write(&file, "the-first-of-two-tokens").expect("a token");
     let world = Setup::new().origins(1).admin_lines(&format!("token_file = {file:?}")).start().await;
-    let mut stream = Sse::open(world.admin(), "/api/stream", &[("authorization", "Bearer first")]).await;
+    let mut stream =
+        Sse::open(world.admin(), "/api/stream", &[("authorization", "Bearer the-first-of-two-tokens")]).await;
     stream.until("tick", |_| true).await;
-    std::fs::write(&file, "second").expect("a token");
+    std::fs::write(&file, "the-second-of-two-tokens").expect("a token");
     while stream.next().await.is_some() {}
 }
 
