@@ -108,6 +108,7 @@ impl App {
             overrides: Arc::new(overrides),
             file: path.into(),
             tokens: Arc::default(),
+            given_up: Arc::default(),
         };
         background.spawn(admin::watch(shared.clone()));
         let tell = Tell { events, lost: tell_lost_policy };

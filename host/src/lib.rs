@@ -16,7 +16,6 @@
 //! | [`plugin`] | components: checked, compiled, tried out, seated, swapped, taken back; the only place that names wasmtime |
 //! | [`scaling`] | the number of a cluster's nodes, held by drivers: processes, containers |
 //! | [`proxy`] | the data path: listeners, connection pools, forwarding, errors as answers |
-//! | [`sql`] | one SQL entry over many databases: statements routed, planned, split over the nodes and merged |
 //! | [`sql`] | one entry over many databases: parse, route, plan, fan out, merge; its backends |
 //! | [`observe`] | metrics and logs: reads, never decides |
 //! | [`admin`] | the admin API over the snapshots and commands of the others |

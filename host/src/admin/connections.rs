@@ -1,5 +1,5 @@
-//! The connections to the admin API at its own address: how many there are at a time, and how long a client may take to say
-//! what it wants.
+//! The connections to the admin API at its own address: how many there are at a time, how long a client may take for the head
+//! of a request, and how long it may take nothing of an answer.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -11,6 +11,7 @@ use axum::extract::{ConnectInfo, Request};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower_service::Service as _;
@@ -19,6 +20,8 @@ use tower_service::Service as _;
 const MOST: usize = 512;
 /// For the head of a request, from the start of the connection or the answer before.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a client to take what it is sent; nobody keeps a place by reading nothing.
+const TAKING_TIMEOUT: Duration = Duration::from_secs(60);
 /// Until the next try where a connection cannot be taken: the process has too many files open, most often.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -46,6 +49,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, mut stopped: wa
 async fn one(stream: TcpStream, client: SocketAddr, router: Router, mut stopped: watch::Receiver<()>) {
     // Pieces of a stream are small, and not to wait for each other.
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(TAKING_TIMEOUT));
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request: Request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(client));

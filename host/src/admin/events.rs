@@ -5,20 +5,23 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::{Extension, Json};
 use futures_util::stream::{self, Stream, StreamExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 use super::asked::Asked;
+use super::permit::{LOOK, Permit};
 use super::server::Shared;
+use super::tokens::Allowed;
 use crate::observe::{Following, Recorded, describe, plugin_of};
 
 /// What a question without a limit gets.
@@ -77,27 +80,34 @@ pub(super) async fn events(State(shared): State<Shared>, Asked(wanted): Asked<Wa
 ))]
 pub(super) async fn stream(
     State(shared): State<Shared>,
+    Extension(allowed): Extension<Allowed>,
     Asked(wanted): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let Following { before, lost_some, live } = shared.events.follow(last_seen.or(wanted.after));
+    let permit = Permit::new(shared, allowed, headers);
     let first = lost_some.then(|| missed(None));
     let before = first.into_iter().chain(before.iter().map(|recorded| sent(recorded))).collect::<Vec<_>>();
-    let events = stream::iter(before).chain(stream::unfold(live, next));
+    let events = stream::iter(before).chain(stream::unfold((live, permit), next));
     Sse::new(events.map(Ok)).keep_alive(KeepAlive::default())
 }
 
-/// Waits for the next event.
-async fn next(mut live: Receiver<Arc<Recorded>>) -> Option<(Event, Receiver<Arc<Recorded>>)> {
-    let event = match live.recv().await {
-        Ok(recorded) => sent(&recorded),
-        Err(RecvError::Lagged(missed)) => {
-            Event::default().event("missed").data(json!({ "missed": missed }).to_string())
-        }
-        Err(RecvError::Closed) => return None,
-    };
-    Some((event, live))
+/// One who waits for events.
+type Waiting = (Receiver<Arc<Recorded>>, Permit);
+
+/// Waits for the next event, for as long as it may.
+async fn next((mut live, mut permit): Waiting) -> Option<(Event, Waiting)> {
+    while permit.holds() {
+        let event = match timeout(LOOK, live.recv()).await {
+            Err(_) => continue,
+            Ok(Ok(recorded)) => sent(&recorded),
+            Ok(Err(RecvError::Lagged(count))) => missed(Some(count)),
+            Ok(Err(RecvError::Closed)) => return None,
+        };
+        return Some((event, (live, permit)));
+    }
+    None
 }
 
 /// Says that some are missing, and how many where that is known.

@@ -9,7 +9,19 @@ use crate::config::StrategySpec;
 pub(super) const HIDDEN: &str = "(secret)";
 
 /// The ends of the keys of a plugin's configuration whose values are secrets: `secret` signs the cookies of `sticky-session`.
-const ENDS: [&str; 5] = ["secret", "password", "token", "api_key", "apikey"];
+const ENDS: [&str; 11] = [
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "token",
+    "api_key",
+    "apikey",
+    "private_key",
+    "secret_key",
+    "signing_key",
+    "credentials",
+];
 
 /// A plugin's configuration, which is JSON text, as it is shown.
 pub(super) fn shown(config: &str) -> Value {

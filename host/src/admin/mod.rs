@@ -19,6 +19,7 @@ mod hidden;
 mod metrics;
 mod origin;
 mod panics;
+mod permit;
 mod plugin_commands;
 mod plugins;
 mod problem;

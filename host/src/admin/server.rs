@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use axum::extract::DefaultBodyLimit;
@@ -62,13 +62,25 @@ pub struct Shared {
     pub file: Arc<Path>,
     /// What lets one in where this is shared.
     pub tokens: Arc<ArcSwap<Tokens>>,
+    /// Whether the place where this is shared was given up.
+    pub given_up: Arc<AtomicBool>,
 }
 
 impl Shared {
     /// The same for another place, with tokens of its own.
     #[must_use]
     pub fn behind(&self, tokens: Arc<Tokens>) -> Self {
-        Self { tokens: Arc::new(ArcSwap::new(tokens)), ..self.clone() }
+        Self { tokens: Arc::new(ArcSwap::new(tokens)), given_up: Arc::default(), ..self.clone() }
+    }
+
+    /// Nobody is let in here any more: who listens is told nothing more.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Relaxed);
+    }
+
+    /// Whether what goes on here is to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.draining.load(Relaxed) || self.given_up.load(Relaxed)
     }
 
     /// What is being served at this moment.
@@ -118,9 +130,11 @@ impl Bound {
     pub fn serve(self, shared: Shared) -> Server {
         // Dropping the sender is the signal.
         let (stop, stopped) = watch::channel(());
-        tokio::spawn(connections::serve(self.listener, router(shared), stopped));
+        // What is next given up is this place, and not where the rest of it is shared.
+        let shared = Shared { given_up: Arc::default(), ..shared };
+        tokio::spawn(connections::serve(self.listener, router(shared.clone()), stopped));
         tracing::info!(address = %self.address, "admin API listening");
-        Server { address: self.address, _stop: stop }
+        Server { address: self.address, shared, _stop: stop }
     }
 }
 
@@ -133,6 +147,7 @@ impl AsFd for Bound {
 /// A running admin server. Ends when it is stopped or dropped; answers under way are finished.
 pub struct Server {
     address: SocketAddr,
+    shared: Shared,
     _stop: watch::Sender<()>,
 }
 
@@ -142,8 +157,10 @@ impl Server {
         self.address
     }
 
-    /// Takes no more requests.
-    pub fn stop(self) {}
+    /// Takes no more requests, and tells those who listen nothing more.
+    pub fn stop(self) {
+        self.shared.give_up();
+    }
 }
 
 /// The whole API and the console, to be served wherever it is.

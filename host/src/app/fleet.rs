@@ -46,7 +46,7 @@ pub(super) struct Fleet {
     publish: watch::Sender<Arc<Served>>,
     admin: admin::Shared,
     /// The same behind routes, with tokens of its own.
-    mount: Arc<dyn Service>,
+    mount: Arc<Mount>,
     /// Where the admin API is.
     admin_address: Option<SocketAddr>,
     /// None, too, while the process that comes next answers there.
@@ -105,7 +105,7 @@ impl Fleet {
             desk,
             tell,
             publish,
-            mount: Mount::service(admin.clone()),
+            mount: Mount::of(admin.behind(admin.tokens.load_full())),
             admin,
             admin_address: None,
             admin_server: None,
@@ -126,9 +126,7 @@ impl Fleet {
         };
         let Prepared { wards, assignments, mut seats, mut policies, listeners, sockets, recorders, admin, tokens } =
             prepared;
-        if let Some(tokens) = tokens {
-            self.guard(Arc::new(tokens), admin.is_some());
-        }
+        let unmounted = tokens.map(|tokens| self.guard(Arc::new(tokens), admin.is_some()));
 
         let earlier = Arc::clone(&self.publish.borrow().config);
         let disbanded = self.crews.follow(&earlier, &config, &wards).await;
@@ -150,9 +148,12 @@ impl Fleet {
         let mut updates = updates(self.workers.len(), &config, &wards, (&listeners, sockets), seats);
         for (worker, update) in updates.iter_mut().enumerate() {
             (update.services, update.watch) = (self.entries.services(), self.recorders.watch(worker));
-            update.admin = Some(Arc::clone(&self.mount));
+            update.admin = Some(Arc::clone(&self.mount) as Arc<dyn Service>);
         }
         self.replace_worlds(updates).await;
+        if let Some(unmounted) = unmounted {
+            unmounted.give_up();
+        }
         // Only now can clients connect.
         for (name, bound) in opened.iter().filter_map(|name| listeners.get_key_value(name)) {
             tracing::info!(listener = name.as_str(), address = %bound.address, "listening");
@@ -178,8 +179,8 @@ impl Fleet {
     }
 
     /// Lets operators in by other tokens. What is served until the change is made, at another address or behind a route,
-    /// keeps those that it has: fewer may be enough only where the API is to be.
-    fn guard(&mut self, tokens: Arc<admin::Tokens>, moves: bool) {
+    /// keeps those that it has: fewer may be enough only where the API is to be. Gives back what was behind routes so far.
+    fn guard(&mut self, tokens: Arc<admin::Tokens>, moves: bool) -> Arc<Mount> {
         for file in tokens.exposed() {
             tracing::warn!(file = %file.display(), "everybody on this machine may read this token: chmod o-r");
         }
@@ -188,7 +189,7 @@ impl Fleet {
             true => self.admin = self.admin.behind(Arc::clone(&tokens)),
             false => self.admin.tokens.store(Arc::clone(&tokens)),
         }
-        self.mount = Mount::service(self.admin.behind(tokens));
+        std::mem::replace(&mut self.mount, Mount::of(self.admin.behind(tokens)))
     }
 
     /// Shows what is served now.

@@ -47,10 +47,15 @@ impl fmt::Debug for Mount {
 
 impl Mount {
     /// The API over what is shared; called on the runtime that is to carry out its requests.
-    pub(super) fn service(shared: admin::Shared) -> Arc<dyn Service> {
+    pub(super) fn of(shared: admin::Shared) -> Arc<Self> {
         // Made up once, and not for each request.
         let router = admin::router(shared.clone()).with_state(());
         Arc::new(Self { shared, router, control: Handle::current() })
+    }
+
+    /// Nothing leads here any more: who listens is told nothing more.
+    pub(super) fn give_up(&self) {
+        self.shared.give_up();
     }
 }
 

@@ -105,14 +105,14 @@ impl Registry {
         self.plugins.load().get(name)?.current.clone()
     }
 
-    /// Changes one entry, made anew if need be. Called by one writer at a time.
+    /// Changes one entry, made anew if need be; one change after the other.
     pub(super) fn change(&self, name: &PluginName, change: impl FnOnce(&mut PluginEntry)) {
+        let mut gone = self.gone();
         let mut plugins = BTreeMap::clone(&self.plugins.load());
         let entry = plugins.entry(name.clone()).or_default();
         let before = entry.clone();
         change(entry);
         let kept: Vec<u64> = entry.versions().map(|version| version.revision).collect();
-        let mut gone = self.gone();
         for version in before.versions().filter(|version| !kept.contains(&version.revision)) {
             *gone.entry(name.clone()).or_default() += Failures::of(version);
         }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::ask;
-use crate::world::{Client, Setup, eventually, fetch};
+use crate::world::{Client, Setup, Sse, eventually, fetch};
 
 const WRITER: &str = "the-token-of-the-writer";
 const READER: &str = "the-token-of-the-reader";
@@ -175,6 +175,29 @@ async fn a_place_that_is_given_up_asks_for_its_tokens_to_the_end() {
     }
     let opened = || async { tried(world.admin()).await.filter(|status| *status == StatusCode::OK) };
     eventually("it is served here without a token", opened).await;
+}
+
+/// Also where the one listens whose place is another by then: behind a route.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_listens_hears_nothing_more_once_another_token_is_wanted() {
+    let (folder, lines) = tokens();
+    let world = Setup::new().origins(1).admin_lines(&lines).more(MOUNTED).start().await;
+    let shown = format!("Bearer {WRITER}");
+    let mounted = world.listener("mounted").expect("its address");
+    let mut streams = Vec::new();
+    for (place, path) in
+        [(world.admin(), "/api/stream"), (mounted, "/api/stream"), (mounted, "/api/events/stream?after=0")]
+    {
+        let mut stream = Sse::open(place, path, &[("authorization", &shown)]).await;
+        assert!(stream.next().await.is_some(), "{path}");
+        streams.push(stream);
+    }
+    let other = folder.path().join("other");
+    std::fs::write(&other, "the-other-token-of-the-writer").expect("a file");
+    world.write_config(&world.config().replace(&lines, &format!("token_file = {other:?}")));
+    for mut stream in streams {
+        while stream.next().await.is_some() {}
+    }
 }
 
 /// A page can have its own name lead to an address of this machine.

@@ -4,7 +4,7 @@ import { part, upload } from "./api.js";
 import { el, show } from "./dom.js";
 import { bytes } from "./format.js";
 
-/** What is said of so many files stays. */
+/** What is said of so many files stays, and of all that were brought at once. */
 const VERDICTS = 8;
 
 /** The place for it in `box`. */
@@ -26,7 +26,7 @@ export function uploads(box) {
     const given = files.length === 1 ? name.value.trim() : "";
     if (files.length === 1) name.value = "";
     for (const one of files) {
-      const verdict = verdictIn(verdicts);
+      const verdict = verdictIn(verdicts, Math.max(VERDICTS, files.length));
       before = before.then(() => submit(one, given || named(one), verdict, zone));
     }
   };
@@ -58,11 +58,11 @@ function named(file) {
   return file.name.replace(/\.wasm$/i, "").replaceAll("_", "-").toLowerCase();
 }
 
-/** A place for what becomes of a file, above those of the files before; hidden until there is something to say. */
-function verdictIn(verdicts) {
+/** A place for what becomes of a file, above those of the files before, of which so many stay; hidden until there is something to say. */
+function verdictIn(verdicts, most) {
   const verdict = el("div", { class: "verdict", role: "alert", hidden: true });
   verdicts.prepend(verdict);
-  while (verdicts.childElementCount > VERDICTS) verdicts.lastElementChild.remove();
+  while (verdicts.childElementCount > most) verdicts.lastElementChild.remove();
   return verdict;
 }
 

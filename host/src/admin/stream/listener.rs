@@ -4,8 +4,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::body::Body;
@@ -18,15 +16,9 @@ use tokio::time::timeout;
 
 use super::live::{Ear, Heard, Overview, enveloped};
 use super::maker::{event_frame, overview_now, work};
-use crate::admin::access::still_allowed;
+use crate::admin::permit::{LOOK, Permit};
 use crate::admin::server::Shared;
 use crate::admin::tokens::Allowed;
-
-/// How often it is seen whether the process ends; a connection that goes on would hold that up.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// How often it is judged anew whether it may listen: tokens are taken back and changed.
-const JUDGED: Duration = Duration::from_secs(2);
 
 /// So many looks without anything to send, and a comment is sent: what is between must not take the connection for dead.
 const SILENT: u32 = 20;
@@ -48,7 +40,8 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Response {
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let listener = Listener::start(shared, (allowed, headers), last_seen);
+    let permit = Permit::new(shared.clone(), allowed, headers);
+    let listener = Listener::start(shared, (allowed, permit), last_seen);
     let body = Body::from_stream(stream::unfold(listener, |mut listener| async move {
         let next = listener.next().await?;
         Some((Ok::<_, Infallible>(next), listener))
@@ -60,9 +53,7 @@ pub(super) async fn stream(
 struct Listener {
     shared: Shared,
     allowed: Allowed,
-    /// What it has shown.
-    headers: HeaderMap,
-    judged: Instant,
+    permit: Permit,
     ear: Ear,
     /// What it gets before anything else.
     first: VecDeque<Bytes>,
@@ -73,14 +64,12 @@ struct Listener {
 
 impl Listener {
     /// One that has seen the events up to a number, if it has.
-    fn start(shared: Shared, (allowed, headers): (Allowed, HeaderMap), last_seen: Option<u64>) -> Self {
+    fn start(shared: Shared, (allowed, permit): (Allowed, Permit), last_seen: Option<u64>) -> Self {
         // Before anything is read, so that nothing falls in between.
         let mut ear = shared.live.listen();
         let newest = shared.events.after(0, 1).last().map_or(0, |event| event.id);
         ear.last_event = newest;
-        let judged = Instant::now();
-        let mut listener =
-            Self { shared, allowed, headers, judged, ear, first: VecDeque::new(), told: None, silent: 0 };
+        let mut listener = Self { shared, allowed, permit, ear, first: VecDeque::new(), told: None, silent: 0 };
         listener.tell_all();
         if let Some(last_seen) = last_seen {
             let missed = listener.shared.events.follow(Some(last_seen)).before;
@@ -95,7 +84,7 @@ impl Listener {
             if let Some(first) = self.first.pop_front() {
                 return Some(first);
             }
-            if self.shared.draining.load(Relaxed) || !self.may_go_on() {
+            if !self.permit.holds() {
                 return None;
             }
             let heard = timeout(LOOK, self.ear.next()).await;
@@ -112,15 +101,6 @@ impl Listener {
                 Err(_) => {}
             }
         }
-    }
-
-    /// Whether it may still do what it might when it came.
-    fn may_go_on(&mut self) -> bool {
-        if self.judged.elapsed() < JUDGED {
-            return true;
-        }
-        self.judged = Instant::now();
-        still_allowed(&self.shared, &self.headers) == Some(self.allowed)
     }
 
     /// Leaves out what it was too slow for, but for the events.

@@ -95,18 +95,21 @@ impl Link {
                 let is_overview = matches!(news, News::Overview(_));
                 self.say(news).await?;
                 // By then it is known whether it is the process that was watched before.
-                if is_overview && !std::mem::replace(&mut has_begun, true) {
-                    self.say(News::Past(self.past().await?)).await?;
+                if is_overview
+                    && !std::mem::replace(&mut has_begun, true)
+                    && let Some(past) = self.past().await?
+                {
+                    self.say(News::Past(past)).await?;
                 }
             }
         }
     }
 
-    /// What happened before there was anyone to tell it to.
-    async fn past(&self) -> anyhow::Result<Vec<Happened>> {
+    /// What happened before there was anyone to tell it to, if that can be had.
+    async fn past(&self) -> anyhow::Result<Option<Vec<Happened>>> {
         match self.ask.get("/api/events?limit=200").await {
-            Ok(Value::Object(mut past)) => Ok(serde_json::from_value(past.remove("events").unwrap_or_default())?),
-            Ok(_) | Err(_) => Ok(Vec::new()),
+            Ok(Value::Object(mut past)) => Ok(Some(serde_json::from_value(past.remove("events").unwrap_or_default())?)),
+            Ok(_) | Err(_) => Ok(None),
         }
     }
 

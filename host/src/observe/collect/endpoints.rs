@@ -18,7 +18,7 @@ type Clusters = BTreeMap<ClusterName, Arc<LiveCluster>>;
 
 /// The members by name. One that moved to another address comes first, and behind it who has its name and still finishes what
 /// it has: told apart by no label, they are told together. What the latter has counted goes with it, which Prometheus takes
-/// for a counter that began anew.
+/// for a counter that began anew: for one scrape the rate is too high.
 fn by_name(roster: &Roster) -> BTreeMap<&EndpointName, Vec<&Member>> {
     let mut named: BTreeMap<_, Vec<&Member>> = BTreeMap::new();
     for member in roster.members() {
