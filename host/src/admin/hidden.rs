@@ -26,9 +26,13 @@ const ENDS: [&str; 11] = [
 /// A plugin's configuration, which is JSON text, as it is shown.
 pub(super) fn shown(config: &str) -> Value {
     // Always an object: that is what the configuration's table becomes.
-    let mut config = serde_json::from_str(config).unwrap_or_default();
-    hide(&mut config);
-    config
+    hidden(&serde_json::from_str(config).unwrap_or_default())
+}
+
+fn hidden(value: &Value) -> Value {
+    let mut value = value.clone();
+    hide(&mut value);
+    value
 }
 
 fn hide(value: &mut Value) {
@@ -82,10 +86,20 @@ fn fill(value: &mut Value, present: &Value) -> Option<()> {
             }
             Some(())
         }),
-        Value::Array(values) => values
-            .iter_mut()
-            .enumerate()
-            .try_for_each(|(nth, value)| fill(value, present.get(nth).unwrap_or(&Value::Null))),
+        Value::Array(_) if hidden(present) == *value => {
+            *value = present.clone();
+            Some(())
+        }
+        // Places in an array change: what is meant is what was shown like this, if that is only one.
+        Value::Array(values) => values.iter_mut().try_for_each(|value| {
+            if fill(value, &Value::Null).is_none() {
+                let mut alike = present.as_array()?.iter().filter(|present| hidden(present) == *value);
+                let meant = alike.next()?.clone();
+                alike.all(|other| *other == meant).then_some(())?;
+                *value = meant;
+            }
+            Some(())
+        }),
         _ => Some(()),
     }
 }
@@ -127,6 +141,14 @@ mod tests {
         for present in [vec![spec("random", &first)], vec![None], vec![spec("sticky", &first), other]] {
             assert_eq!(meant_by(&present), None);
         }
+        // By what it is shown like, in an array.
+        let [one, two] = ["a", "b"].map(|name| json!({ "name": name, "secret": format!("of {name}") }));
+        let present = [spec("sticky", &json!({ "of": [one, two] }))];
+        let of = |sent: Value| Some(meant("sticky", table(json!({ "of": sent })), &present)?["of"].clone());
+        let [one_shown, two_shown] = ["a", "b"].map(|name| json!({ "name": name, "secret": HIDDEN }));
+        assert_eq!(of(json!([two_shown])), Some(json!([two])));
+        assert_eq!(of(json!([{ "name": "new" }, one_shown])), Some(json!([{ "name": "new" }, one])));
+        assert_eq!(of(json!([{ "name": "new", "secret": HIDDEN }])), None);
         let plain = json!({ "key": HIDDEN });
         assert_eq!(meant("sticky", table(plain.clone()), &[None]), Some(plain));
     }

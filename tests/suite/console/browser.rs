@@ -2,11 +2,12 @@
 //! wrote to its console and whom they asked, and ends with the test.
 
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use bytes::Bytes;
 use http::Method;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -37,12 +38,10 @@ pub(super) const ESCAPE: &str = "\u{E00C}";
 
 /// A browser with one page.
 pub(super) struct Browser {
-    /// Killed after the browser, when this is dropped.
-    _driver: Program,
+    /// Leads the group of processes that Chromium is in, too.
+    driver: Program,
     at: SocketAddr,
     session: String,
-    /// The process of Chromium, which would outlive its driver.
-    chromium: Option<Pid>,
     _profile: TempDir,
 }
 
@@ -50,7 +49,10 @@ impl Browser {
     /// Starts it; that one of the two programs is missing is a failure.
     pub(super) async fn start() -> Self {
         let profile = tempfile::Builder::new().prefix("leverframe-browser-").tempdir().expect("a folder");
-        let mut driver = Program::start(Command::new("chromedriver").args(["--port=0", "--log-level=SEVERE"]));
+        let mut driver = Command::new("chromedriver");
+        // What it and Chromium put aside goes with the profile; and Chromium, which would outlive it, with its group.
+        driver.args(["--port=0", "--log-level=SEVERE"]).env("TMPDIR", profile.path()).process_group(0);
+        let mut driver = Program::start(&mut driver);
         let port = |output: &str| {
             let after = output.split("started successfully on port ").nth(1)?;
             after.split('.').next()?.trim().parse::<u16>().ok()
@@ -64,11 +66,8 @@ impl Browser {
         } } });
         let reply = send(at, Method::POST, "/session", wanted.to_string()).await;
         assert!(reply.status.is_success(), "Chromium does not start: {}", reply.text());
-        let session = reply.json()["value"].clone();
-        let process = session["capabilities"]["goog:processID"].as_i64();
-        let chromium = process.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let session = session["sessionId"].as_str().expect("a session").to_owned();
-        Self { _driver: driver, at, session, chromium, _profile: profile }
+        let session = reply.json()["value"]["sessionId"].as_str().expect("a session").to_owned();
+        Self { driver, at, session, _profile: profile }
     }
 
     /// A command of WebDriver; one that fails has an `error`.
@@ -215,6 +214,7 @@ fn is_at_home(url: &str, home: SocketAddr) -> bool {
 impl Drop for Browser {
     fn drop(&mut self) {
         // One that has ended already cannot be killed, which is as well.
-        let _ = self.chromium.map(|id| kill_process(id, Signal::KILL));
+        let group = i32::try_from(self.driver.id()).ok().and_then(Pid::from_raw);
+        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
     }
 }
