@@ -123,11 +123,7 @@ impl Node {
                 (Body::MariaDb { server, database }, Some(address))
             }
         };
-        let relay = match upstream {
-            Some(upstream) => Some(Relay::new(upstream).await),
-            None => None,
-        };
-        Self { body, relay, turn: Mutex::new(()), disk }
+        Self { body, relay: upstream.map(Relay::new), turn: Mutex::new(()), disk }
     }
 
     /// As the configuration has it.
@@ -169,7 +165,12 @@ impl Node {
                 side.execute_batch("BEGIN IMMEDIATE").expect("a lock");
                 std::fs::rename(file, away(file)).expect("a file");
             }
-            Body::Demo { program, .. } => drop(program.lock().await.take()),
+            Body::Demo { program, .. } => {
+                if let Some(relay) = &self.relay {
+                    relay.leads_to(None);
+                }
+                drop(program.lock().await.take());
+            }
             Body::Postgres { server, .. } => server.lock().await.kill(),
             Body::MariaDb { server, .. } => server.lock().await.kill(),
         }
@@ -186,7 +187,7 @@ impl Node {
                 let (again, address) = demo(file).await;
                 *program.lock().await = Some(again);
                 if let Some(relay) = &self.relay {
-                    relay.leads_to(address);
+                    relay.leads_to(Some(address));
                 }
             }
             Body::Postgres { server, .. } => server.lock().await.restart().await,

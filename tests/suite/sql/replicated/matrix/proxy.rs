@@ -12,7 +12,7 @@ use super::disk::Disk;
 use super::nodes::Node;
 use super::plan::{Kind, Plan};
 use crate::sql::replicated::scene::replicated;
-use crate::world::{MariaDb, Postgres, Process, Setup};
+use crate::world::{MariaDb, Port, Postgres, Process, Setup};
 
 /// Between two looks at a file.
 const GLANCE: Duration = Duration::from_micros(50);
@@ -20,7 +20,8 @@ const GLANCE: Duration = Duration::from_micros(50);
 /// A proxy before the nodes.
 pub(super) struct Proxy {
     process: Mutex<Process>,
-    address: StdMutex<SocketAddr>,
+    /// Where it is, after where it was: nobody else is to answer its clients.
+    ports: StdMutex<Vec<Port>>,
     setup: Setup,
     disk: Disk,
 }
@@ -40,10 +41,10 @@ fn setup(plan: &Plan, nodes: &[Node], log: &Path) -> Setup {
     replicated(&addresses, log, &entry)
 }
 
-async fn spawn(setup: &Setup) -> (Process, SocketAddr) {
+async fn spawn(setup: &Setup) -> (Process, Port) {
     let process = setup.clone().spawn(&[]).await;
-    let address = process.listener("sql").await;
-    (process, address)
+    let port = Port::of(process.listener("sql").await);
+    (process, port)
 }
 
 /// A proxy that is down, to be started again.
@@ -54,9 +55,9 @@ pub(super) struct Dead<'a> {
 
 impl Dead<'_> {
     pub(super) async fn start(mut self) {
-        let (process, address) = spawn(&self.proxy.setup).await;
+        let (process, port) = spawn(&self.proxy.setup).await;
         *self.process = process;
-        *self.proxy.address.lock().unwrap_or_else(PoisonError::into_inner) = address;
+        self.proxy.ports.lock().unwrap_or_else(PoisonError::into_inner).push(port);
     }
 }
 
@@ -64,13 +65,13 @@ impl Proxy {
     pub(super) async fn start(plan: &Plan, nodes: &[Node]) -> Self {
         let disk = Disk::new();
         let setup = setup(plan, nodes, &disk.path().join("shop.log"));
-        let (process, address) = spawn(&setup).await;
-        Self { process: Mutex::new(process), address: StdMutex::new(address), setup, disk }
+        let (process, port) = spawn(&setup).await;
+        Self { process: Mutex::new(process), ports: StdMutex::new(vec![port]), setup, disk }
     }
 
     /// Where clients ask.
     pub(super) fn address(&self) -> SocketAddr {
-        *self.address.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner).last().expect("one at least").address()
     }
 
     pub(super) fn disk(&self) -> &Disk {

@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::world::Port;
+
 /// What is read at once; the messages here are far shorter.
 const BUFFER: usize = 8 << 10;
 
@@ -45,7 +47,7 @@ struct Trap {
 }
 
 struct State {
-    upstream: Mutex<SocketAddr>,
+    upstream: Mutex<Option<SocketAddr>>,
     mode: watch::Sender<Mode>,
     /// Connections of an earlier number are broken off.
     cut: watch::Sender<u64>,
@@ -54,7 +56,7 @@ struct State {
 
 /// A relay. Ends when it is dropped.
 pub(super) struct Relay {
-    address: SocketAddr,
+    port: Port,
     state: Arc<State>,
     listens: Mutex<Option<JoinHandle<()>>>,
 }
@@ -64,25 +66,25 @@ fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Relay {
-    pub(super) async fn new(upstream: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("a bound port");
+    pub(super) fn new(upstream: SocketAddr) -> Self {
+        let port = Port::free();
         let state = Arc::new(State {
-            upstream: Mutex::new(upstream),
+            upstream: Mutex::new(Some(upstream)),
             mode: watch::Sender::new(Mode::Pass),
             cut: watch::Sender::new(0),
             trap: Mutex::new(None),
         });
-        let listens = Mutex::new(Some(tokio::spawn(listen(listener, Arc::clone(&state)))));
-        Self { address, state, listens }
+        let relay = Self { port, state, listens: Mutex::default() };
+        relay.accept();
+        relay
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
-    /// The node is somewhere else now.
-    pub(super) fn leads_to(&self, upstream: SocketAddr) {
+    /// The node is somewhere else now, or nowhere: where it was may be somebody else's.
+    pub(super) fn leads_to(&self, upstream: Option<SocketAddr>) {
         *lock(&self.state.upstream) = upstream;
     }
 
@@ -106,9 +108,9 @@ impl Relay {
         self.cut();
     }
 
-    /// Somebody listens again.
-    pub(super) async fn accept(&self) {
-        let listener = TcpListener::bind(self.address).await.expect("the port that it had");
+    /// Somebody listens.
+    pub(super) fn accept(&self) {
+        let listener = TcpListener::from_std(self.port.listen()).expect("a listener");
         *lock(&self.listens) = Some(tokio::spawn(listen(listener, Arc::clone(&self.state))));
     }
 
@@ -152,7 +154,7 @@ async fn listen(listener: TcpListener, state: Arc<State>) {
 async fn connection(client: TcpStream, state: &State) {
     // One that hangs does not even reach the node.
     passes(state).await;
-    let upstream = *lock(&state.upstream);
+    let Some(upstream) = *lock(&state.upstream) else { return };
     let Ok(server) = TcpStream::connect(upstream).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let mut talk = Talk { client, server, state, stage: Stage::Idle, asked: Instant::now() };

@@ -82,7 +82,7 @@ impl World {
             Some(relay) => {
                 relay.refuse().await;
                 tokio::time::sleep(strike.lasts).await;
-                relay.accept().await;
+                relay.accept();
             }
             None => {
                 node.kill().await;
@@ -237,7 +237,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(chance.u64(20..300))).await;
             match node.relay() {
-                Some(relay) => relay.accept().await,
+                Some(relay) => relay.accept(),
                 None => node.start().await,
             }
             tokio::time::sleep(Duration::from_millis(chance.u64(20..600))).await;
