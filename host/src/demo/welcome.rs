@@ -8,8 +8,8 @@ pub fn welcome(plan: &Plan, program: &str) -> String {
     let nodes = nodes.len();
     format!(
         "\
-Leverframe is up: {nodes} demo nodes behind http://{proxy}, admin API on http://{admin}. Ctrl-C ends it.
-Six things to try, in another terminal:
+Leverframe is up: {nodes} demo nodes behind http://{proxy}, console and admin API on http://{admin}.
+Ctrl-C ends it. Six things to try, in another terminal:
 
   1. Send a request; the answer says which node gave it.
      curl -s http://{proxy}/
