@@ -84,13 +84,17 @@ pub(super) async fn stream(
     Asked(wanted): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let Following { before, lost_some, live } = shared.events.follow(last_seen.or(wanted.after));
+    let Following { before, lost_some, live } = shared.events.follow(last_seen(&headers).or(wanted.after));
     let permit = Permit::new(shared, allowed, headers);
     let first = lost_some.then(|| missed(None));
     let before = first.into_iter().chain(before.iter().map(|recorded| sent(recorded))).collect::<Vec<_>>();
     let events = stream::iter(before).chain(stream::unfold((live, permit), next));
     Sse::new(events.map(Ok)).keep_alive(KeepAlive::default())
+}
+
+/// The event that one has seen who comes back.
+pub(super) fn last_seen(headers: &HeaderMap) -> Option<u64> {
+    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
 }
 
 /// One who waits for events.

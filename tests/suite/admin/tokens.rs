@@ -195,8 +195,8 @@ async fn who_listens_hears_nothing_more_once_another_token_is_wanted() {
     let other = folder.path().join("other");
     std::fs::write(&other, "the-other-token-of-the-writer").expect("a file");
     world.write_config(&world.config().replace(&lines, &format!("token_file = {other:?}")));
-    for mut stream in streams {
-        while stream.next().await.is_some() {}
+    for stream in streams {
+        stream.ended().await;
     }
 }
 

@@ -73,7 +73,7 @@ async fn who_shows_a_token_that_is_none_any_more_hears_nothing_more() {
         Sse::open(world.admin(), "/api/stream", &[("authorization", "Bearer the-first-of-two-tokens")]).await;
     stream.until("tick", |_| true).await;
     std::fs::write(&file, "the-second-of-two-tokens").expect("a token");
-    while stream.next().await.is_some() {}
+    stream.ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

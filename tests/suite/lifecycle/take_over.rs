@@ -1,11 +1,7 @@
 //! One process takes the ports over from another: no client is refused, none is cut off.
 
-use std::net::TcpListener;
-
-use socket2::{Domain, Socket, Type};
-
 use super::load::{Connections, Load};
-use crate::world::{Process, Setup, fetch};
+use crate::world::{Port, Process, Setup, fetch};
 
 /// Changes of the binary, each under load: to fewer workers, and to more.
 const WORKERS: [usize; 4] = [1, 3, 2, 2];
@@ -81,11 +77,7 @@ async fn without_being_told_to_it_takes_no_port_that_is_in_use() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_that_somebody_shares_is_in_use_all_the_same() {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    socket.set_reuse_port(true).expect("shared");
-    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
-    socket.listen(8).expect("it listens");
-    let holder = TcpListener::from(socket);
+    let holder = Port::free().listen();
     let address = holder.local_addr().expect("an address");
     let error = Setup::new().at(address, ([127, 0, 0, 1], 0).into()).try_start().await.map(drop).unwrap_err();
     assert!(error.to_string().contains("another process listens there"), "{error}");

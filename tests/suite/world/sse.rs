@@ -63,6 +63,12 @@ impl Sse {
         }
     }
 
+    /// Waits for the end of the stream.
+    pub(crate) async fn ended(mut self) {
+        let reading = async { while self.next().await.is_some() {} };
+        timeout(PATIENCE, reading).await.unwrap_or_else(|_| panic!("the stream goes on after {PATIENCE:?}"));
+    }
+
     /// The first event of a kind that is as wanted.
     pub(crate) async fn until(&mut self, kind: &str, is_it: impl Fn(&Value) -> bool) -> Said {
         let looking = async {

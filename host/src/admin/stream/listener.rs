@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::live::{Ear, Heard, Overview, enveloped};
 use super::maker::{event_frame, overview_now, work};
+use crate::admin::events::last_seen;
 use crate::admin::permit::{LOOK, Permit};
 use crate::admin::server::Shared;
 use crate::admin::tokens::Allowed;
@@ -39,7 +40,7 @@ pub(super) async fn stream(
     Extension(allowed): Extension<Allowed>,
     headers: HeaderMap,
 ) -> Response {
-    let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let last_seen = last_seen(&headers);
     let permit = Permit::new(shared.clone(), allowed, headers);
     let listener = Listener::start(shared, (allowed, permit), last_seen);
     let body = Body::from_stream(stream::unfold(listener, |mut listener| async move {

@@ -199,7 +199,7 @@ async fn one_port_has_the_console_the_api_statements_and_a_cluster() {
     let mut stream = Sse::open(some, "/api/stream", &[]).await;
     stream.until("tick", |_| true).await;
     process.signal("TERM");
-    while stream.next().await.is_some() {}
+    stream.ended().await;
     assert!(process.ended().await.success());
 }
 
